@@ -5,7 +5,9 @@ from fastapi import FastAPI
 from libs.common.config.settings import load
 from libs.common.decisions.shop_calendar import ShopCalendar
 from libs.common.events.customers import CustomerErasureRequested
+from libs.common.events.storefront import CustomerMerged
 from libs.common.http.signed_links import open_links
+from libs.common.privacy.customer_merges import CustomerMerges
 from libs.common.privacy.erasure import Erasures
 from libs.common.runtime.service import Service
 from services.delivery_notify.domain.decide import PUBLISHES, SUBSCRIBES
@@ -19,6 +21,7 @@ from services.delivery_notify.rendering.renderer import Renderer
 from services.delivery_notify.sending.wiring import add_senders
 from services.delivery_notify.settings import NotifySettings
 from services.delivery_notify.store.conversations import Conversations
+from services.delivery_notify.store.customer_merges import move_customer
 from services.delivery_notify.store.erasure import erase, sweeps
 
 
@@ -35,6 +38,7 @@ def create_app(settings: NotifySettings | None = None) -> FastAPI:
     service.add_aggregate(conversations, *SUBSCRIBES)
     service.add_retention(*sweeps(settings.contact_retention_days, settings.notice_retention_days))
     service.add_aggregate(Erasures(service.name, erase), CustomerErasureRequested)
+    service.add_aggregate(CustomerMerges(move_customer), CustomerMerged)
     renderer = Renderer(calendar, links, settings.shop, settings.templates_dir)
     preview = Renderer(calendar, InertNoticeLinks(*addresses), settings.shop, settings.templates_dir)
     template_lint.check(renderer)

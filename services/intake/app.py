@@ -10,6 +10,7 @@ from libs.common.events.issues import IssueCollectionWindowChosen, IssueRated
 from libs.common.events.rejections import EventRejected
 from libs.common.events.storefront import CustomerMerged
 from libs.common.http.signed_links import open_links
+from libs.common.privacy.customer_merges import CustomerMerges
 from libs.common.privacy.erasure import Erasures
 from libs.common.runtime.service import Service
 from libs.common.web import CUSTOMER_ASSETS
@@ -29,7 +30,7 @@ from services.intake.jobs.photo_cleanup import PhotoCleanup
 from services.intake.jobs.wiring import add_insights
 from services.intake.policy.eligibility_rules import read_rules
 from services.intake.settings import IntakeSettings
-from services.intake.store.customer_merges import CustomerMerges
+from services.intake.store.customer_merges import move_customer
 from services.intake.store.erasure import erase
 from services.intake.store.orders import Orders
 from services.intake.store.photo_cleanup import retention_sweeps
@@ -67,7 +68,7 @@ def create_app(settings: IntakeSettings | None = None) -> FastAPI:
     service.add_aggregate(Timeline(settings.zone), *timeline.SUBSCRIBES)
     service.add_aggregate(Erasures(service.name, erase), CustomerErasureRequested)
     service.add_aggregate(publisher)
-    service.add_aggregate(CustomerMerges(), CustomerMerged)
+    service.add_aggregate(CustomerMerges(move_customer), CustomerMerged)
     service.add_retention(*retention_sweeps(settings.evidence_retention_days, settings.free_text_retention_days))
     service.run_in_background("photo cleanup", PhotoCleanup(service, evidence.files).run)
     add_insights(service)

@@ -9,6 +9,8 @@ from libs.common.decisions.shop_calendar import ShopCalendar
 from libs.common.events import topics
 from libs.common.events.customers import CustomerErased, CustomerErasureRequested
 from libs.common.events.rejections import EventRejected
+from libs.common.events.storefront import CustomerMerged
+from libs.common.privacy.customer_merges import CustomerMerges
 from libs.common.privacy.erasure import Erasures
 from libs.common.runtime.service import Service
 from services.returns.domain.context import CaseRules
@@ -19,6 +21,7 @@ from services.returns.policy.policy_loader import read_policies, watch
 from services.returns.policy.policy_versions import ReturnPolicies
 from services.returns.settings import ReturnsSettings
 from services.returns.store.cases import Cases
+from services.returns.store.customer_merges import move_customer
 from services.returns.store.erasure import address_sweeps, erase
 from services.returns.store.order_snapshots import OrderSnapshots
 from services.returns.store.orders import KnownOrders
@@ -44,6 +47,7 @@ def create_app(settings: ReturnsSettings | None = None) -> FastAPI:
     service.add_aggregate(cases, *SUBSCRIBES, promptly=(topics.ISSUES,))
     service.add_aggregate(KnownOrders(OrderSnapshots(address_keys)), *ORDER_SUBSCRIBES)
     service.add_aggregate(Erasures(service.name, erase), CustomerErasureRequested)
+    service.add_aggregate(CustomerMerges(move_customer), CustomerMerged)
     service.add_retention(*address_sweeps(settings.address_retention_days))
     service.run_in_background("policies", watch(settings.policy_file, on_policy_change, settings.policy_poll_seconds))
     app = service.create_app(case_routes.router)

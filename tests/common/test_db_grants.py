@@ -38,7 +38,7 @@ APPEND_ONLY = {
     "intake": ("timeline", "staff_decisions", "desk_actions", "warned_buyers"),
     "returns": (),
     "delivery_notify": ("promises", "promise_notifications"),
-    "loyalty": ("entries", "refunds", "experiment_exposures"),
+    "loyalty": ("entries", "refunds", "experiment_exposures", "account_merges"),
 }
 OPEN_TO_ALL = """
     SELECT relname FROM pg_class, aclexplode(relacl) AS a

@@ -5,10 +5,10 @@ import pytest
 
 from libs.common.decisions.facts import Anomaly, Facts
 from libs.common.events.issues import IssueStaffDecided
-from libs.common.events.storefront import CustomerMerged, IssueWithdrawn
+from libs.common.events.storefront import IssueWithdrawn
 from libs.common.http.problems import Answer
 from tests.intake.event_builders import CUSTOMER, NOON, ORDER, event, http_id
-from tests.intake.service_calls import body, report, reported
+from tests.intake.service_calls import reported
 from tests.running import STOREFRONT, Live
 
 
@@ -65,14 +65,3 @@ async def test_an_event_withdraws_like_the_call(live: Live) -> None:
 async def test_an_event_about_an_unknown_issue_is_an_anomaly(live: Live) -> None:
     facts = await withdrawn_by_event(live, str(http_id("none")))
     assert [fact.reason for fact in facts if isinstance(fact, Anomaly)] == ["withdrawal_refused"]
-
-
-async def test_orders_and_issues_of_a_merged_account_follow_the_one_that_remains(live: Live) -> None:
-    address = await reported(live)
-    merged = CustomerMerged(customer_id="C-NEW", merged_customer_id=CUSTOMER, merged_at=NOON)
-    for _ in range(2):
-        await live.service.execute(live.service.aggregates["customer_merges"], event(merged))
-    headers = STOREFRONT
-    assert (await live.client.get(f"{address}?customer_id=C-NEW", headers=headers)).status_code == 200
-    assert (await live.client.get(f"{address}?customer_id={CUSTOMER}", headers=headers)).status_code == 404
-    assert (await report(live, body(1, customer_id="C-NEW"))).status_code == 202

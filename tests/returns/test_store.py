@@ -263,9 +263,9 @@ async def test_cases_are_listed_by_headline_and_review_a_page_at_a_time(pool: Po
 
 async def test_open_cases_are_listed_without_a_look_at_those_that_have_ended(pool: Pool) -> None:
     ended = """
-        INSERT INTO cases (key, version, body, status, in_review, order_id, is_open)
+        INSERT INTO cases (key, version, body, status, in_review, order_id, customer_id, is_open)
         SELECT md5(n::text), 1, '{}', CASE WHEN n % 100 = 0 THEN 'collecting' ELSE 'resolved' END, false, n::text,
-               n % 100 = 0
+               n::text, n % 100 = 0
         FROM generate_series(1, 3000) AS n"""
     asked: list[str] = []
     async with pool.acquire() as conn:

@@ -23,6 +23,7 @@ from libs.common.events.sources import service_source
 from libs.common.messaging import outbox
 from libs.common.messaging.event_ids import new_event_id
 from libs.common.postgres.pool import Connection
+from libs.common.privacy.customer_merges import for_current_customers
 from libs.common.privacy.erasure import redact_erased
 from libs.common.telemetry import log_context
 from libs.common.telemetry.counters import Counters
@@ -117,7 +118,7 @@ class DecisionRunner:
         claim: Claim | None = None,
     ) -> list[Facts]:
         """Decide on events in order and write all effects; return the facts of each event."""
-        incoming = await _redact_erased(conn, incoming)
+        incoming = await _prepare(conn, incoming)
         keys = [_key(aggregate, item.event) for item in incoming]
         wanted = sorted({key for key in keys if key is not None})
         if not wanted:
@@ -247,11 +248,20 @@ def _template(name: str, event_type: str, topic: str | None) -> bytes:
     return span_template(name, SpanKind.CONSUMER, attributes)
 
 
-async def _redact_erased(conn: Connection, incoming: Sequence[Incoming]) -> Sequence[Incoming]:
-    if not any(is_personal(item.event) for item in incoming):
+async def _prepare(conn: Connection, incoming: Sequence[Incoming]) -> Sequence[Incoming]:
+    """Attribute the events to the accounts that remain after merges, and redact those of erased customers.
+
+    An account can have been erased under its former id and under the present one; both are looked up.
+    """
+    events = [item.event for item in incoming]
+    is_any_personal = any(is_personal(event) for event in events)
+    prepared = await redact_erased(conn, events) if is_any_personal else events
+    current = await for_current_customers(conn, prepared)
+    if is_any_personal and current is not prepared:
+        current = await redact_erased(conn, current)
+    if current is events:
         return incoming
-    events = await redact_erased(conn, [item.event for item in incoming])
-    return [Incoming(event, item.trace) for event, item in zip(events, incoming, strict=True)]
+    return [Incoming(event, item.trace) for event, item in zip(current, incoming, strict=True)]
 
 
 def _key(aggregate: Aggregate[Any], event: AnyEvent) -> str | None:

@@ -123,6 +123,7 @@ def _redact_if_erased(event: AnyEvent, erased: Mapping[str, datetime]) -> AnyEve
     return redact(event) if until is not None and stated_at(event) <= until else event
 
 
+_FORMER_IDS = "SELECT former_id FROM merged_customers WHERE customer_id = $1"
 _MENTIONING = """
     SELECT id, key, value FROM dead_letters WHERE value IS NOT NULL AND written_at <= $2
     AND EXISTS (SELECT FROM unnest($1::text[]) AS i WHERE position(convert_to(i, 'UTF8') in value) > 0)
@@ -135,11 +136,12 @@ _DROP = """
 
 
 async def erase_dead_letters(conn: Connection, erasure: Erasure, ids: Sequence[str]) -> None:
-    """Redact dead letters that mention one of these ids: of the customer, their orders and issues.
+    """Redact dead letters that mention one of these ids: of the customer, merged accounts, orders and issues.
 
     Decodable events stay and can be replayed; undecodable ones are discarded.
     """
-    wanted = {erasure.customer_id, *ids}
+    former = [row["former_id"] for row in await conn.fetch(_FORMER_IDS, erasure.customer_id)]
+    wanted = {erasure.customer_id, *former, *ids}
     for row in await conn.fetch(_MENTIONING, [f'"{id}"' for id in wanted], erasure.until):
         try:
             event = decode(row["value"])

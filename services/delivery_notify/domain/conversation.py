@@ -117,6 +117,20 @@ class Conversation:
     deliveries: tuple[CountedShipment, ...] = ()
     lines_digest: str | None = None
 
+    @property
+    def owner(self) -> str | None:
+        """Return the customer of the order, or of an issue that came before it."""
+        return self.customer_id or next((thread.customer_id for thread in self.threads), None)
+
+    def with_customer(self, former: str, remaining: str) -> "Conversation":
+        """Return the conversation after the shop merged these accounts of its customer."""
+
+        def current(customer_id: str) -> str:
+            return remaining if customer_id == former else customer_id
+
+        threads = tuple(replace(thread, customer_id=current(thread.customer_id)) for thread in self.threads)
+        return replace(self, customer_id=self.customer_id and current(self.customer_id), threads=threads)
+
     def line(self, line_id: str) -> Line | None:
         return next((line for line in self.lines if line.line_id == line_id), None)
 

@@ -1,10 +1,12 @@
 -- Conversation state, one row per order. It is read and written as a whole, so the document is `json`, not `jsonb`; the
 -- free space in each page keeps updates heap-only.
 CREATE TABLE conversations (
-    key     text   PRIMARY KEY,
-    version bigint NOT NULL,
-    body    json   NOT NULL
+    key         text   PRIMARY KEY,
+    version     bigint NOT NULL,
+    body        json   NOT NULL,
+    customer_id text
 ) WITH (fillfactor = 50);
+CREATE INDEX conversations_of_customer ON conversations (customer_id);
 
 -- Personal data: the contact of an order's customer, as far as the shop has one, and the address requested on the
 -- choice page (by which answer). `stated_at` holds the shop's time of each field, `placed_digest` recognizes an order

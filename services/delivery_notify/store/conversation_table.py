@@ -39,13 +39,14 @@ _LOAD = """
 # A key without a row cannot be locked; a concurrent insert is a conflict.
 _INSERT = """
     WITH made AS (
-        INSERT INTO conversations (key, version, body) SELECT key, 1, body
-        FROM unnest($1::text[], $2::json[]) AS n (key, body) ON CONFLICT DO NOTHING RETURNING key)
+        INSERT INTO conversations (key, version, body, customer_id) SELECT key, 1, body, customer_id
+        FROM unnest($1::text[], $2::json[], $3::text[]) AS n (key, body, customer_id) ON CONFLICT DO NOTHING
+        RETURNING key)
     SELECT count(*) AS written, pg_current_xact_id()::xid AS xmin FROM made"""
 _UPDATE = """
     WITH changed AS (
-        UPDATE conversations c SET version = n.version, body = n.body
-        FROM unnest($1::text[], $2::bigint[], $3::json[]) AS n (key, version, body)
+        UPDATE conversations c SET version = n.version, body = n.body, customer_id = n.customer_id
+        FROM unnest($1::text[], $2::bigint[], $3::json[], $4::text[]) AS n (key, version, body, customer_id)
         WHERE c.key = n.key AND c.version = n.version - 1 RETURNING c.key)
     SELECT count(*) AS written, pg_current_xact_id()::xid AS xmin FROM changed"""
 
@@ -82,10 +83,11 @@ class ConversationTable:
             return
         bodies = [CONVERSATION.dump_json(each.conversation, exclude_defaults=True).decode() for each in states.values()]
         versions = [each.version + 1 for each in states.values()]
+        customers = [each.conversation.owner for each in states.values()]
         if versions[0] == 1:
-            row = await conn.fetchrow(_INSERT, list(states), bodies)
+            row = await conn.fetchrow(_INSERT, list(states), bodies, customers)
         else:
-            row = await conn.fetchrow(_UPDATE, list(states), versions, bodies)
+            row = await conn.fetchrow(_UPDATE, list(states), versions, bodies, customers)
         if row is None or row["written"] != len(states):
             raise ConflictError("conversations: another transaction inserted one of these at the same time")
         for key, version in zip(states, versions, strict=True):

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from libs.common.postgres.batch import columns
 from libs.common.postgres.pool import Connection
+from libs.common.privacy.customer_merges import current_customer
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ async def save_preferences(conn: Connection, customer_id: str, preferences: Cont
            VALUES ($1, $2, $3, $4, $5, $6)
            ON CONFLICT (customer_id) DO UPDATE SET channels = $2, language = $3, line_user_id = $4, phone = $5,
                                                    changed_at = $6""",
-        customer_id,
+        await current_customer(conn, customer_id),
         list(preferences.channels),
         preferences.language,
         preferences.line_user_id,
@@ -35,7 +36,8 @@ async def save_preferences(conn: Connection, customer_id: str, preferences: Cont
 
 async def read_preferences(conn: Connection, customer_id: str) -> ContactPreferences | None:
     row = await conn.fetchrow(
-        "SELECT channels, language, line_user_id, phone FROM preferences WHERE customer_id = $1", customer_id
+        "SELECT channels, language, line_user_id, phone FROM preferences WHERE customer_id = $1",
+        await current_customer(conn, customer_id),
     )
     if row is None:
         return None
@@ -44,7 +46,8 @@ async def read_preferences(conn: Connection, customer_id: str) -> ContactPrefere
 
 async def delete_preferences(conn: Connection, customer_id: str) -> bool:
     """Delete the preferences of a customer; return whether there were any."""
-    return await conn.execute("DELETE FROM preferences WHERE customer_id = $1", customer_id) == "DELETE 1"
+    current = await current_customer(conn, customer_id)
+    return await conn.execute("DELETE FROM preferences WHERE customer_id = $1", current) == "DELETE 1"
 
 
 _SUPPRESS = """

@@ -52,6 +52,12 @@ class Report:
     submission: IssueSubmitted
     reported_at: datetime
 
+    def of_customer(self, former: str, remaining: str) -> "Report":
+        """Return the report after the shop merged these accounts of its customer."""
+        if self.submission.customer_id != former:
+            return self
+        return replace(self, submission=self.submission.model_copy(update={"customer_id": remaining}))
+
 
 class PendingStage(StrEnum):
     """Progress of a report with missing details. In `GRACE` nothing was requested yet: they may be on their way."""

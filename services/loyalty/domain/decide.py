@@ -3,7 +3,7 @@
 - `issue.resolved`     -> a pending grant by rule (`apologies`), unless rate limits or the holdout withhold it;
 - `issue.reopened`     -> reversal of the grant of that resolution; `issue.cancelled` reverses all grants of the issue;
 - `issue.refunded`, deliveries and cancellations of orders -> reconciliation of purchase points (`purchases`);
-- timers               -> vesting, expiry after a notice; end of reservations, reviews and tiers; birthdays;
+- timers               -> vesting, expiry after a notice; end of reservations, reviews and tiers; birthdays; merges;
 - commands             -> `redemptions`, and staff decisions (`adjustments`).
 
 The state is a `PointsAccount`: balances and the lots that still matter, never the whole history. The outcome does not
@@ -37,6 +37,7 @@ from libs.common.events.loyalty import (
 from libs.common.events.registry import AnyEvent
 from libs.common.events.storefront import OrderCancelled, OrderChanged, OrderDelivered, OrderPlaced, OrderRefunded
 from services.loyalty.domain import (
+    account_merges,
     adjustments,
     apologies,
     birthdays,
@@ -83,6 +84,7 @@ TIMER_HANDLERS: dict[str, Callable[[LedgerDecision, str], None]] = {
     timers.EXPIRY: lambda decision, _: expiry.on_expiry_timer(decision),
     timers.TIER: lambda decision, _: tiers.on_tier_expired(decision),
     timers.BIRTHDAY: birthdays.on_birthday,
+    timers.MERGE: lambda ctx, _: account_merges.on_accounts_merged(ctx),
 }
 
 ORDER_HANDLERS: dict[type[Payload], Callable[[PurchaseDecision, Any], None]] = {

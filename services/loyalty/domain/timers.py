@@ -7,6 +7,7 @@ REVIEW = "review"
 EXPIRY = "expiry"
 TIER = "tier"
 BIRTHDAY = "birthday"
+MERGE = "merge"
 
 
 def timer_name(kind: str, key: object) -> str:

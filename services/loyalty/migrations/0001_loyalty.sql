@@ -67,10 +67,11 @@ BEGIN
         USING ERRCODE = 'restrict_violation';
 END $$;
 
--- Exception: `erase_notes` empties private notes. The setting applies only while it runs; other roles that set it have
--- no right to update.
+-- Exceptions: `erase_notes` empties private notes, `merge_accounts` gives the entries of a merged account to the one that
+-- remains. Their settings apply only while they run; other roles that set them have no right to update.
 CREATE TRIGGER entries_append_only BEFORE UPDATE OR DELETE ON entries
-    FOR EACH STATEMENT WHEN (current_setting('sakidashi.erasing', true) IS DISTINCT FROM 'notes')
+    FOR EACH STATEMENT WHEN (current_setting('sakidashi.erasing', true) IS DISTINCT FROM 'notes'
+        AND current_setting('sakidashi.merging', true) IS DISTINCT FROM 'accounts')
     EXECUTE FUNCTION reject_change_of_entries();
 CREATE TRIGGER entries_no_truncate BEFORE TRUNCATE ON entries
     FOR EACH STATEMENT EXECUTE FUNCTION reject_change_of_entries();
@@ -119,7 +120,10 @@ CREATE TABLE balances (
     CONSTRAINT balances_not_negative CHECK (
         pending >= 0 AND available >= 0 AND reserved >= 0 AND spent >= 0 AND expired >= 0 AND debt <= 0
     ),
-    CONSTRAINT balances_debt_is_paid_first CHECK (debt = 0 OR available = 0)
+    -- After a merge the debt of one account is paid by the points of the other, with entries of the same transaction.
+    CONSTRAINT balances_debt_is_paid_first CHECK (
+        debt = 0 OR available = 0 OR current_setting('sakidashi.merging', true) = 'accounts'
+    )
 ) WITH (fillfactor = 80);
 COMMENT ON TABLE balances IS 'derived: points of each customer per account, maintained by a trigger on entries';
 
@@ -257,3 +261,41 @@ CREATE TABLE experiment_exposures (
     PRIMARY KEY (experiment, customer_id)
 );
 COMMENT ON TABLE experiment_exposures IS 'append-only: assigned arms';
+
+-- Merged accounts of one customer. An insert moves the ledger of the former account: its entries keep their ids, causes
+-- and points and are numbered after those of the remaining account. So no point is lost or counted twice, and no unique
+-- key can collide. A row without anything to move changes nothing.
+CREATE TABLE account_merges (
+    former_id      text        NOT NULL,
+    customer_id    text        NOT NULL,
+    merged_at      timestamptz NOT NULL,
+    numbered_after bigint      NOT NULL,
+    merge_id       bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    CHECK (former_id <> customer_id)
+);
+COMMENT ON TABLE account_merges IS 'append-only: merged accounts, and after which entry those of the former follow';
+
+CREATE FUNCTION merge_accounts() RETURNS trigger LANGUAGE plpgsql
+    SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    PERFORM set_config('sakidashi.merging', 'accounts', true);
+    UPDATE entries SET customer_id = NEW.customer_id, number = number + NEW.numbered_after
+    WHERE customer_id = NEW.former_id;
+    UPDATE lots SET customer_id = NEW.customer_id WHERE customer_id = NEW.former_id;
+    WITH moved AS (DELETE FROM balances WHERE customer_id = NEW.former_id RETURNING *)
+    INSERT INTO balances AS b
+    SELECT NEW.customer_id, number + NEW.numbered_after, issued, pending, available, reserved, spent, expired, debt
+    FROM moved
+    ON CONFLICT (customer_id) DO UPDATE SET
+        number = excluded.number,
+        issued = b.issued + excluded.issued, pending = b.pending + excluded.pending,
+        available = b.available + excluded.available, reserved = b.reserved + excluded.reserved,
+        spent = b.spent + excluded.spent, expired = b.expired + excluded.expired, debt = b.debt + excluded.debt;
+    UPDATE refunds SET customer_id = NEW.customer_id WHERE customer_id = NEW.former_id;
+    DELETE FROM experiment_exposures f USING experiment_exposures r
+    WHERE f.customer_id = NEW.former_id AND r.customer_id = NEW.customer_id AND r.experiment = f.experiment;
+    UPDATE experiment_exposures SET customer_id = NEW.customer_id WHERE customer_id = NEW.former_id;
+    PERFORM set_config('sakidashi.merging', '', true);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER account_merges_move AFTER INSERT ON account_merges FOR EACH ROW EXECUTE FUNCTION merge_accounts();

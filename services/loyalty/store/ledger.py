@@ -81,10 +81,20 @@ class LedgerStore:
         balance are locked by name first, so that no two transactions wait for each other.
         """
         references = references_of(events)
-        await conn.execute(_LOCK_NEW_CUSTOMERS, keys)
-        balances = {row["customer_id"]: row for row in await conn.fetch(_LOCK_BALANCES, sorted(keys))}
+        balances = await self.lock(conn, keys)
         rows = await self._read(conn, sorted(keys), references, newest=max(event.time for event in events))
         return {key: account_of(key, balances.get(key), rows[key]) for key in keys}
+
+    async def lock(self, conn: Connection, keys: Sequence[str]) -> Mapping[str, asyncpg.Record]:
+        """Lock these customers, and return the balances of those that have any."""
+        await conn.execute(_LOCK_NEW_CUSTOMERS, keys)
+        return {row["customer_id"]: row for row in await conn.fetch(_LOCK_BALANCES, sorted(keys))}
+
+    async def read_account(self, conn: Connection, customer_id: str, now: datetime) -> PointsAccount:
+        """Return the account of a locked customer, with its lots and its membership."""
+        balances = await self.lock(conn, [customer_id])
+        rows = await self._read(conn, [customer_id], BatchReferences(), newest=now)
+        return account_of(customer_id, balances.get(customer_id), rows[customer_id])
 
     async def _read(
         self, conn: Connection, keys: list[str], references: BatchReferences, newest: datetime

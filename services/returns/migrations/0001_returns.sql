@@ -2,18 +2,20 @@
 -- neither parsed on its way in nor printed on its way out. The other columns are derived from the body, written with it
 -- and never read back. With half of each page free, and no index on a column that changes often, most updates are HOT.
 CREATE TABLE cases (
-    key       text    PRIMARY KEY,
-    version   bigint  NOT NULL,
-    body      text    NOT NULL,
-    status    text    NOT NULL,
-    in_review boolean NOT NULL,
-    order_id  text    NOT NULL,
-    is_open   boolean NOT NULL
+    key         text    PRIMARY KEY,
+    version     bigint  NOT NULL,
+    body        text    NOT NULL,
+    status      text    NOT NULL,
+    in_review   boolean NOT NULL,
+    order_id    text    NOT NULL,
+    customer_id text    NOT NULL,
+    is_open     boolean NOT NULL
 ) WITH (fillfactor = 50);
 
 CREATE INDEX cases_in_review ON cases (key) WHERE in_review;
 CREATE INDEX cases_open ON cases (key) WHERE is_open;
 CREATE INDEX cases_order ON cases (order_id);
+CREATE INDEX cases_customer ON cases (customer_id);
 
 -- Exposure and history of each customer. A row is locked together with the cases of its customer, so that two cases
 -- decided at once see each other.

@@ -49,10 +49,10 @@ _SAVE = """
         WHERE old.version = excluded.version - 1
         RETURNING 1),
     written AS (
-        INSERT INTO cases AS old (key, version, body, status, in_review, order_id, is_open)
-        SELECT *, status <> ALL($10)
-        FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::boolean[], $9::text[])
-            AS new (key, version, body, status, in_review, order_id)
+        INSERT INTO cases AS old (key, version, body, status, in_review, order_id, customer_id, is_open)
+        SELECT *, status <> ALL($11)
+        FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::boolean[], $9::text[], $10::text[])
+            AS new (key, version, body, status, in_review, order_id, customer_id)
         ON CONFLICT (key) DO UPDATE
         SET version = excluded.version, body = excluded.body, status = excluded.status,
             in_review = excluded.in_review, is_open = excluded.is_open
@@ -191,6 +191,7 @@ class Cases:
             [row.version + 1 for row in exposures],
             [EXPOSURE_DOCUMENT.dump_json(row.exposure, exclude_defaults=True).decode() for row in exposures],
             [case.order_id for _, _, case in rows],
+            [case.customer_id for _, _, case in rows],
             CLOSED_STATUSES,
         )
         if result is None or result["count"] != len(rows) + len(exposures):

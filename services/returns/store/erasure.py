@@ -16,7 +16,8 @@ _ERASE_ADDRESSES = """
 _ERASE_VISITS = "UPDATE customers SET body = body - 'visits' WHERE key = $1 AND body ? 'visits'"
 _FIND_IDS = """
     SELECT order_id AS id FROM order_snapshots WHERE customer_id = $1
-    UNION SELECT c.key FROM cases c JOIN order_snapshots o USING (order_id) WHERE o.customer_id = $1"""
+    UNION SELECT key FROM cases WHERE customer_id = $1
+    UNION SELECT order_id FROM cases WHERE customer_id = $1"""
 _EXPIRE_ADDRESSES = """
     UPDATE order_snapshots SET ship_to = NULL, address_hash = NULL, phone = NULL, placed_digest = NULL
     WHERE order_id IN (

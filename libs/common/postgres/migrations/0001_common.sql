@@ -75,3 +75,11 @@ CREATE TABLE erasures (
     until       timestamptz NOT NULL,
     passes      integer     NOT NULL
 );
+
+-- Former accounts of merged customers, and the account that remains of each, also after a chain of merges.
+CREATE TABLE merged_customers (
+    former_id   text    PRIMARY KEY,
+    customer_id text    NOT NULL,
+    passes      integer NOT NULL
+);
+CREATE INDEX merged_customers_of_customer ON merged_customers (customer_id);

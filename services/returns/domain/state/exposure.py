@@ -144,6 +144,17 @@ def record_case(exposure: CustomerExposure, case: Case, is_new: bool, address_ha
     return replace(exposure, **changes) if changes else exposure
 
 
+def merge_exposures(remaining: CustomerExposure, former: CustomerExposure) -> CustomerExposure:
+    """Return the exposure of two accounts of one customer. Both name different issues."""
+    return CustomerExposure(
+        {**former.outstanding, **remaining.outstanding},
+        {**former.visits, **remaining.visits},
+        tuple(sorted((*former.recent_reports, *remaining.recent_reports)))[-MAX_RECENT_REPORTS:],
+        tuple(dict.fromkeys((*former.mismatched_issues, *remaining.mismatched_issues))),
+        {**former.refunded, **remaining.refunded},
+    )
+
+
 def _with_entry(entries: Mapping[str, T], key: str, entry: T | None) -> Mapping[str, T]:
     """Return the entries with that of `key` replaced, as the last one, or removed."""
     others = {issue: each for issue, each in entries.items() if issue != key}

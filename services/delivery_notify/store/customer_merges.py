@@ -1,0 +1,54 @@
+"""Merged customers in delivery_notify: conversations, contacts, notices and consents become the other account's.
+
+Promises are those of orders, and stay. A channel that the customer refused or an address that is suppressed stays so.
+"""
+
+from datetime import datetime
+
+from libs.common.postgres.pool import Connection
+from libs.common.privacy.customer_merges import Merge
+from services.delivery_notify.store.conversation_table import ConversationTable, VersionedConversation
+
+_ORDERS = """
+    SELECT key FROM conversations WHERE customer_id = $1
+    UNION SELECT order_id FROM contacts WHERE customer_id = $1 ORDER BY 1"""
+_MOVE_CONTACTS = "UPDATE contacts SET customer_id = $2 WHERE customer_id = $1"
+# By order and by settlement: the two indexes that hold all notices of a customer.
+_MOVE_NOTICES = """
+    UPDATE notices SET customer_id = $2
+    WHERE customer_id = $1 AND (order_id = ANY($3) OR settled_at IS NOT NULL)"""
+# What the customer stated last counts; a field that it leaves open keeps the earlier statement.
+_MOVE_PREFERENCES = """
+    WITH former AS (DELETE FROM preferences WHERE customer_id = $1 RETURNING *)
+    INSERT INTO preferences AS kept SELECT $2, channels, language, line_user_id, phone, changed_at FROM former
+    ON CONFLICT (customer_id) DO UPDATE SET
+        channels = CASE WHEN excluded.changed_at > kept.changed_at THEN excluded.channels ELSE kept.channels END,
+        language = CASE WHEN excluded.changed_at > kept.changed_at THEN coalesce(excluded.language, kept.language)
+                        ELSE coalesce(kept.language, excluded.language) END,
+        line_user_id = CASE WHEN excluded.changed_at > kept.changed_at
+                            THEN coalesce(excluded.line_user_id, kept.line_user_id)
+                            ELSE coalesce(kept.line_user_id, excluded.line_user_id) END,
+        phone = CASE WHEN excluded.changed_at > kept.changed_at THEN coalesce(excluded.phone, kept.phone)
+                     ELSE coalesce(kept.phone, excluded.phone) END,
+        changed_at = greatest(kept.changed_at, excluded.changed_at)"""
+
+
+async def move_customer(conn: Connection, merge: Merge, now: datetime) -> None:
+    former, remaining = merge.former_id, merge.customer_id
+    orders = [row["key"] for row in await conn.fetch(_ORDERS, former, timeout=300)]
+    await _move_conversations(conn, orders, former, remaining)
+    await conn.execute(_MOVE_CONTACTS, former, remaining, timeout=300)
+    await conn.execute(_MOVE_NOTICES, former, remaining, orders, timeout=300)
+    await conn.execute(_MOVE_PREFERENCES, former, remaining)
+
+
+async def _move_conversations(conn: Connection, orders: list[str], former: str, remaining: str) -> None:
+    if not orders:
+        return
+    table = ConversationTable()
+    loaded = await table.load(conn, orders)
+    moved = {
+        key: VersionedConversation(each.version, each.conversation.with_customer(former, remaining))
+        for key, each in loaded.items()
+    }
+    await table.save(conn, moved)
