@@ -1,6 +1,7 @@
-"""Every time and day of the contract has bounds, so that no value of a partner breaks arithmetic."""
+"""Every time, day, text and amount of the contract has bounds, so that no value of a partner breaks what uses it."""
 
 import json
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, get_args, get_origin
 
@@ -9,6 +10,7 @@ from pydantic import BaseModel
 
 from libs.common.events.envelope import Payload
 from libs.common.events.registry import UndecodableError, decode
+from libs.common.events.schemas_export import schema_of
 from libs.common.events.storefront import OrderPlaced
 from tests.contracts.reading import FOLDER, each_payload
 
@@ -41,6 +43,23 @@ def test_times_and_days_are_of_the_bounded_types(payload: type[Payload]) -> None
             assert not {date, datetime} & set(parts), f"{model.__name__}.{name}: use Day or UtcTime"
 
 
+def texts(schema: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield each string of a JSON Schema whose length nothing but `maxLength` could bound."""
+    if isinstance(schema, dict):
+        if schema.get("type") == "string" and not schema.keys() & {"enum", "const", "format", "pattern"}:
+            yield path, schema
+        for name, part in schema.items():
+            yield from texts(part, f"{path}/{name}")
+    elif isinstance(schema, list):
+        for part in schema:
+            yield from texts(part, path)
+
+
+@each_payload
+def test_every_text_has_a_maximum_length(payload: type[Payload]) -> None:
+    assert not [path for path, schema in texts(schema_of(payload)) if "maxLength" not in schema]
+
+
 def placed(**fields: Any) -> bytes:
     return json.dumps({**PLACED, "data": {**PLACED["data"], **fields}}).encode()
 
@@ -66,6 +85,16 @@ def test_an_endless_amount_is_refused() -> None:
     price = {"unit_price": {"amount": "1" + "0" * 20, "currency": "JPY"}}
     with pytest.raises(UndecodableError, match=r"lines\.0\."):
         decode(placed(lines=[{**PLACED["data"]["lines"][0], **price}]))
+
+
+def test_an_endless_text_is_refused_by_its_field() -> None:
+    with pytest.raises(UndecodableError, match=r"ship_to\.street: .*at most 10000 characters"):
+        decode(placed(ship_to={**PLACED["data"]["ship_to"], "street": "町" * 10_001}))
+
+
+def test_an_endless_number_is_refused_by_its_field() -> None:
+    with pytest.raises(UndecodableError, match=r"purchase_count: "):
+        decode(placed(purchase_count=10**30))
 
 
 def test_the_last_moment_and_day_within_the_bounds_are_taken() -> None:

@@ -52,7 +52,7 @@ class CollectionRequested(CarrierOrder):
     """Time window chosen by the customer, if any."""
     visit_id: UUID | None = None
     """Visit; requests with the same id are collected on one visit."""
-    attempt: Annotated[int, Field(ge=1)] = 1
+    attempt: Annotated[int, Field(ge=1, le=1_000)] = 1
     """Number of this request, from 1."""
     requested_at: UtcTime
     """Time of the request."""
@@ -176,7 +176,7 @@ class CollectionBooked(CarrierEvent):
     """Collection."""
     window: TimeWindow
     """Booked time window."""
-    attempt: Annotated[int, Field(ge=1)] | None = None
+    attempt: Annotated[int, Field(ge=1, le=1_000)] | None = None
     """Number of the request that this answers, if known."""
 
 
@@ -191,7 +191,7 @@ class CollectionAttemptFailed(CarrierEvent):
     """Code of the cause."""
     attempted_at: UtcTime
     """Time of the attempt."""
-    attempt: Annotated[int, Field(ge=1)] | None = None
+    attempt: Annotated[int, Field(ge=1, le=1_000)] | None = None
     """Number of the request that this answers, if known; a late failure then does not count against the next attempt.
     """
     raw: RawStatus | None = None

@@ -74,7 +74,7 @@ class OrderPlaced(StorefrontOrderEvent):
     """Country of the order (ISO 3166-1 alpha-2); `ZZ` if it is not known."""
     updated_at: UtcTime | None = None
     """Time of this version of the order, if the shop states it; default: the event's `time`."""
-    purchase_count: int | None = None
+    purchase_count: Annotated[int, Field(le=1_000_000_000)] | None = None
     """Number of this order among the customer's orders, from 1, if known."""
     birthday: OptionalText = Field(
         default=None,

@@ -31,7 +31,7 @@ class IssueCollectionRequested(IssueEvent):
     """Time window chosen by the customer, if any."""
     visit_id: UUID | None = None
     """Visit; issues with the same id are collected on one visit."""
-    attempt: Annotated[int, Field(ge=1)] = 1
+    attempt: Annotated[int, Field(ge=1, le=1_000)] = 1
     """Number of this request, from 1."""
     requested_at: UtcTime
     """Time of the request."""
@@ -57,7 +57,7 @@ class IssueCollectionBooked(IssueEvent):
     """Collection."""
     window: TimeWindow
     """Booked time window."""
-    attempt: Annotated[int, Field(ge=1)] = 1
+    attempt: Annotated[int, Field(ge=1, le=1_000)] = 1
     """Number of the request that this answers, from 1."""
 
 
@@ -70,7 +70,7 @@ class IssueCollectionAttempted(IssueEvent):
     """Collection."""
     cause: str
     """Code of the cause."""
-    attempt: Annotated[int, Field(ge=1)]
+    attempt: Annotated[int, Field(ge=1, le=1_000)]
     """Number of the failed attempt, from 1."""
     attempted_at: UtcTime
     """Time of the attempt."""

@@ -2,7 +2,7 @@
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
@@ -47,12 +47,22 @@ Quantity = Annotated[int, Field(ge=1, le=10_000)]
 """Number of units of one order line."""
 
 
+MAX_TEXT_LENGTH = 10_000
+"""Characters of any text of the contract that has no narrower bound: a record stays far below what Kafka takes."""
+
+
+TEXT_SCHEMA: dict[str, Any] = {"type": "string", "maxLength": MAX_TEXT_LENGTH}
+"""JSON Schema of a text, for types whose validator pydantic cannot describe."""
+
+
 class Value(BaseModel):
     """Base of all values of the contract: frozen; unknown fields are ignored, so that new producers do not break old
     readers.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", use_attribute_docstrings=True, str_max_length=MAX_TEXT_LENGTH
+    )
 
 
 class Money(Value):

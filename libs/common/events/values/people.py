@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, WithJsonSchema
 
-from libs.common.events.values.base import Value
+from libs.common.events.values.base import TEXT_SCHEMA, Value
 from libs.common.events.values.texts import UNKNOWN_COUNTRY, CountryCode, MailAddress, OptionalText, Text
 
 
@@ -48,7 +48,7 @@ def _language(value: object) -> object:
     return Language.JA if primary in ("ja", "jpn", "") else Language.EN
 
 
-LanguageTag = Annotated[Language, BeforeValidator(_language), WithJsonSchema({"type": "string"})]
+LanguageTag = Annotated[Language, BeforeValidator(_language), WithJsonSchema(TEXT_SCHEMA)]
 """Language by a BCP 47 tag such as `ja`, `ja-JP` or `fr`; texts are in English where they are not in that language."""
 
 
@@ -68,5 +68,5 @@ class ContactChange(Value):
 
     name: OptionalText = None
     email: MailAddress = None
-    language: Annotated[LanguageTag | None, WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "null"}]})] = None
+    language: Annotated[LanguageTag | None, WithJsonSchema({"anyOf": [TEXT_SCHEMA, {"type": "null"}]})] = None
     phone: OptionalText = None

@@ -11,6 +11,8 @@ import idna
 from babel.core import get_global
 from pydantic import AfterValidator, BeforeValidator, StringConstraints, WithJsonSchema
 
+from libs.common.events.values.base import TEXT_SCHEMA
+
 UNKNOWN_COUNTRY = "ZZ"
 """User-assigned code of ISO 3166-1 for a country that is missing or not recognised."""
 
@@ -73,6 +75,6 @@ CountryCode = Annotated[
 """ISO 3166-1 alpha-2 code; `ZZ` where the country is not known."""
 
 MailAddress = Annotated[
-    str | None, AfterValidator(mail_address), WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "null"}]})
+    str | None, AfterValidator(mail_address), WithJsonSchema({"anyOf": [TEXT_SCHEMA, {"type": "null"}]})
 ]
 """Mail address, trimmed, its domain in ASCII; absent where mail cannot be sent to it."""
