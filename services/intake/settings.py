@@ -108,7 +108,7 @@ class IntakeSettings(PageSettings):
     evidence_s3_secret_key: SecretStr | None = None
     """Secret key of the S3 bucket."""
     public_url: Url
-    """Public base URL of this service; prefix of the links to its pages."""
+    """Public base URL of this service; prefix of the links to its pages. A proxy may serve them below its path."""
     link_secrets: LinkSecrets
     """Secrets of signed links, shared with delivery_notify, whose mails link to our pages."""
     webhook_secrets: WebhookSecrets = ()

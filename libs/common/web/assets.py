@@ -1,8 +1,11 @@
 """Static assets: read once at start, addressed by a digest of their content, cached by browsers for a year."""
 
 import hashlib
+from copy import copy
 from importlib.resources.abc import Traversable
 from pathlib import PurePosixPath
+from typing import Self
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, HTTPException
 from fastapi.responses import Response
@@ -17,20 +20,26 @@ _HEADERS = {"Cache-Control": "public, max-age=31536000, immutable", "X-Content-T
 
 
 class Assets:
-    """Style sheets, scripts and images of folders (paths or package data), and the URLs of pages for them.
+    """Style sheets, scripts and images of folders (paths or package data), and the URLs of pages for them."""
 
-    `base` is the path below which a proxy serves the service, for pages that are reached through it.
-    """
+    base = ""
+    """Path below which a proxy serves the pages that use these files."""
 
-    def __init__(self, *folders: Traversable, prefix: str = "/assets", base: str = "") -> None:
+    def __init__(self, *folders: Traversable, prefix: str = "/assets") -> None:
         files = sorted((file for folder in folders for file in folder.iterdir()), key=lambda file: file.name)
-        self._prefix, self._base = prefix, base
+        self._prefix = prefix
         self._files = {file.name: file.read_bytes() for file in files if _suffix(file.name) in _MEDIA_TYPES}
         self._digests = {name: hashlib.sha256(content).hexdigest()[:12] for name, content in self._files.items()}
 
+    def below(self, public_url: str) -> Self:
+        """Return these files for pages that are reached by this URL, which may have a path."""
+        moved = copy(self)
+        moved.base = urlsplit(public_url).path.rstrip("/")
+        return moved
+
     def url(self, name: str) -> str:
         """Return the URL of a file. Raises `KeyError` for an unknown name."""
-        return f"{self._base}{self._prefix}/{self._digests[name]}/{name}"
+        return f"{self.base}{self._prefix}/{self._digests[name]}/{name}"
 
     def routes(self) -> APIRouter:
         router = APIRouter(include_in_schema=False)

@@ -19,7 +19,7 @@ from libs.common.web.translations import Translations
 class Templates:
     """The templates of one folder, which may extend the shared layouts.
 
-    Each of them may use `t`, `label`, `time`, `date`, `duration`, `lang`, `asset` and `version`.
+    Each of them may use `t`, `label`, `time`, `date`, `duration`, `lang`, `asset`, `base` and `version`.
     """
 
     def __init__(self, folder: Path, translations: Translations, assets: Assets, zone: ZoneInfo) -> None:
@@ -32,7 +32,7 @@ class Templates:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._environment.globals |= {"asset": assets.url, "version": __version__}
+        self._environment.globals |= {"asset": assets.url, "base": assets.base, "version": __version__}
 
     def response(
         self,

@@ -23,6 +23,7 @@ UPLOADS = ("/s/{token}/photos", "/r/{token}/report")
 def open_customer_pages(
     commands: IntakeCommands, evidence: EvidenceUploads, settings: IntakeSettings, links: SignedLinks, assets: Assets
 ) -> CustomerPages:
+    assets = assets.below(settings.public_url)
     templates = Templates(TEMPLATES_FOLDER, read_translations(TRANSLATIONS_FILE), assets, settings.zone)
     renderer = CustomerPageRenderer(templates, settings.shop_name, settings.shop_contact, settings.embed_origins)
     return CustomerPages(

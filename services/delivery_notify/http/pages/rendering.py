@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from fastapi import Request
@@ -42,5 +41,5 @@ class PageRenderer:
 def open_renderer(public_url: str, shop: str, zone: ZoneInfo) -> PageRenderer:
     """`public_url` may have a path, below which a proxy serves this service."""
     # Below /c, so that a proxy which routes customer pages of several services by path needs no rule of its own.
-    assets = Assets(CUSTOMER_ASSETS, prefix="/c/assets", base=urlsplit(public_url).path.rstrip("/"))
+    assets = Assets(CUSTOMER_ASSETS, prefix="/c/assets").below(public_url)
     return PageRenderer(Templates(TEMPLATES_FOLDER, read_translations(TRANSLATIONS_FILE), assets, zone), assets, shop)
