@@ -74,7 +74,7 @@ class DemoOptions:
             flag("EXIT"),
             integer("SEED", 1),
             _choose_broker(orders),
-            integer("ORDERS_COUNT", 60 if orders is None else 1_000_000, 1),
+            integer("ORDERS_COUNT", BUNDLED_ORDERS if orders is None else MAX_ORDERS, 1),
         )
 
 

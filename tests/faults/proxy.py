@@ -68,10 +68,6 @@ class Proxy:
         self.refuses_connections, self.drops_responses, self.delay = False, False, 0.0
         self._abort({connection for connection in self._connections if connection.lost_data})
 
-    @property
-    def is_healthy(self) -> bool:
-        return not (self.refuses_connections or self.drops_responses or self.delay)
-
     def _abort(self, connections: set[_Connection]) -> None:
         for connection in list(connections):
             connection.abort()

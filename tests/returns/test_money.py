@@ -103,11 +103,6 @@ def pay(scenario: CaseScenario, amount: str, transaction: str | None = None, ref
     )
 
 
-def received_back(scenario: CaseScenario, *lines: LineQuantity) -> CaseScenario:
-    scenario.receive(*lines)
-    return scenario
-
-
 def test_a_discounted_line_is_refunded_as_it_was_paid() -> None:
     scenario = lost(placed(order_line("1", "10000", paid="5000")), line(price="10000"))
     assert requested(scenario) == [5000]

@@ -134,9 +134,6 @@ class Conversation:
     def line(self, line_id: str) -> Line | None:
         return next((line for line in self.lines if line.line_id == line_id), None)
 
-    def with_line(self, changed: Line) -> "Conversation":
-        return replace(self, lines=tuple(changed if line.line_id == changed.line_id else line for line in self.lines))
-
     def with_lines(self, changed: Iterable[Line]) -> "Conversation":
         newest = {line.line_id: line for line in changed}
         return replace(self, lines=tuple(newest.get(line.line_id, line) for line in self.lines))

@@ -12,7 +12,6 @@ from typing import Any
 import phonenumbers
 from pydantic import TypeAdapter
 
-from libs.common.events.personal import REDACTED_CONTACT
 from libs.common.events.values import Contact, ContactChange
 from libs.common.postgres.batch import columns
 from libs.common.postgres.pool import Connection
@@ -114,11 +113,6 @@ def reachable_number(number: str | None) -> str | None:
     if not phonenumbers.is_valid_number(parsed) or len(set(digits[2:])) == 1 or digits.endswith("00000000"):
         return None
     return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
-
-
-def is_recorded(contact: Contact) -> bool:
-    """Return false for the contact of an erased customer."""
-    return contact != REDACTED_CONTACT
 
 
 def _loaded(row: Any) -> StoredContact:

@@ -59,7 +59,6 @@ def order_replacement(
 
 def order_shortage(decision: CaseDecision, shortage: Shortage) -> None:
     """Order the units that were short; the collection follows this replacement."""
-    decision.change_outbound(is_partial=True)
     decision.change(shortage=None)
     inbound.reset(decision)
     ship_date = max(shortage.ship_date, decision.today) if shortage.ship_date else None

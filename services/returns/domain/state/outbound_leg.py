@@ -53,12 +53,12 @@ class Parcel:
 class OutboundLeg:
     """One replacement order. `number` counts the replacement orders of the case.
 
-    `ordered` are the units of this order, `shipped` those that left in `parcels`. `is_partial`: another order follows
-    for units that were short. `variant` ships instead of the ordered item. `early_deliveries` are deliveries by parcel
-    id that arrived before their shipment event. `missed_promises` are promised dates that passed without shipment.
-    `warehouse_updated_at` is the time of the warehouse's latest statement about the ship date. `scans` is the last scan
-    by parcel, `turned_back` the time since which a parcel moves to its sender, `returned` the units that are back,
-    `surplus` units that left although they were not ordered.
+    `ordered` are the units of this order, `shipped` those that left in `parcels`. `variant` ships instead of the
+    ordered item. `early_deliveries` are deliveries by parcel id that arrived before their shipment event.
+    `missed_promises` are promised dates that passed without shipment. `warehouse_updated_at` is the time of the
+    warehouse's latest statement about the ship date. `scans` is the last scan by parcel, `turned_back` the time since
+    which a parcel moves to its sender, `returned` the units that are back, `surplus` units that left although they
+    were not ordered.
     """
 
     status: OutboundStatus = OutboundStatus.NONE
@@ -68,7 +68,6 @@ class OutboundLeg:
     shipped: UnitCounts = field(default_factory=dict)
     parcels: tuple[Parcel, ...] = ()
     early_deliveries: Mapping[str, datetime] = field(default_factory=dict)
-    is_partial: bool = False
     variant: Variant | None = None
     scans: Mapping[str, TrackingScan] = field(default_factory=dict)
     turned_back: Mapping[str, datetime] = field(default_factory=dict)
