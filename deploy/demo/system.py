@@ -11,6 +11,7 @@ from deploy.local.kafka import Broker
 from deploy.local.ports import LOOPBACK, free_port
 from deploy.local.postgres import Postgres, provision
 from deploy.local.processes import ServiceProcess, Supervisor, answers_ok
+from deploy.local.service_environment import ServiceEnvironment, service_command
 from libs.common.events.topics import SERVICES
 from libs.common.messaging.create_topics import create_topics
 
@@ -136,25 +137,27 @@ def _start_services(
 ) -> None:
     ports = {name: free_port() for name in SERVICES}
     addresses = {name: f"http://{LOOPBACK}:{port}" for name, port in ports.items()}
-    links = {"LINK_SECRETS": system.link_secret}
-    desk = {
-        "PUBLIC_URL": addresses["intake"],
-        "NOTICES_URL": addresses["delivery_notify"],
-        "OPS_URLS": ",".join(f"{name}={url}" for name, url in addresses.items() if name != "intake"),
-        "OPS_KEY": system.keys["ops"],
-        "TRACE_URL": system.traces_url + "/trace/{trace_id}",
-        "DESK_SECURE_COOKIES": "false",
-        "SHOP_NAME": SHOP_NAME,
-        "SHOP_CONTACT": SHOP_CONTACT,
-    }
+    environment = ServiceEnvironment(
+        infrastructure.broker.bootstrap_servers,
+        infrastructure.topic_prefix,
+        system.keys,
+        system.link_secret,
+        infrastructure.folder / "photos",
+        smtp_url=f"smtp://{LOOPBACK}:{smtp_port}",
+        mail_from=f"{SHOP_NAME} <shop@example.jp>",
+    )
     own = {
-        "intake": {"EVIDENCE_DIR": str(infrastructure.folder / "photos"), **desk, **links},
+        "intake": {
+            "NOTICES_URL": addresses["delivery_notify"],
+            "OPS_URLS": ",".join(f"{name}={url}" for name, url in addresses.items() if name != "intake"),
+            "OPS_KEY": system.keys["ops"],
+            "TRACE_URL": system.traces_url + "/trace/{trace_id}",
+            "DESK_SECURE_COOKIES": "false",
+            "SHOP_NAME": SHOP_NAME,
+            "SHOP_CONTACT": SHOP_CONTACT,
+        },
         "delivery_notify": {
-            "SMTP_URL": f"smtp://{LOOPBACK}:{smtp_port}",
-            "PUBLIC_URL": addresses["delivery_notify"],
             "CUSTOMER_PAGES_URL": addresses["intake"],
-            **links,
-            "MAIL_FROM": f"{SHOP_NAME} <shop@example.jp>",
             "SHOP_SELLER": f"{SHOP_NAME}、東京都渋谷区神宮前 9-99-9、電話 03-0000-0000",
             "SHOP_CONTACT": SHOP_CONTACT,
             "SHOP_PERSON": "お客様係",
@@ -162,12 +165,9 @@ def _start_services(
             **notification_settings,
         },
     }
-    (infrastructure.folder / "photos").mkdir(exist_ok=True)
-    keys = ",".join(f"{caller}:{key}" for caller, key in system.keys.items())
     for name in SERVICES:
-        env = {**common, **own.get(name, {}), "DATABASE_URL": system.databases[name], "API_KEYS": keys}
-        arguments = ["-m", "libs.common.runtime", f"services.{name}.app"]
-        system.services[name] = supervisor.start(name, arguments, env, ports[name])
+        env = {**environment.of(name, system.databases[name], addresses[name]), **common, **own.get(name, {})}
+        system.services[name] = supervisor.start(name, service_command(name), env, ports[name])
 
 
 def _wait_for_services(system: DemoSystem) -> None:

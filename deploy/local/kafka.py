@@ -18,6 +18,7 @@ from deploy.local import apache_kafka
 from deploy.local.apache_kafka import ExtraListener
 from deploy.local.command_line import CommandError
 from deploy.local.kafka_probe import responds
+from deploy.local.local_server import LocalServer
 from deploy.local.managed_process import ManagedProcess
 from deploy.local.paths import LOGS, ROOT, run_folder
 from deploy.local.ports import LOOPBACK, kept_port
@@ -40,51 +41,17 @@ class BrokerChoice:
 
 
 @dataclass(frozen=True, slots=True)
-class Broker:
+class Broker(LocalServer):
     """A running broker. A restart keeps its address; only Apache Kafka keeps its topics."""
+
+    SELECTED_BY = "KAFKA_BOOTSTRAP_SERVERS"
 
     kind: BrokerKind
     bootstrap_servers: str
     process: ManagedProcess | None = None
 
-    @property
-    def pid(self) -> int:
-        return self._own_process.pid
-
-    def pause(self) -> None:
-        """Freeze it: connections stay open and receive no answers."""
-        self._own_process.pause()
-
-    def resume(self) -> None:
-        self._own_process.resume()
-
-    def kill(self) -> None:
-        """Send SIGKILL; returns when the process has ended."""
-        self._own_process.kill()
-
-    def stop(self) -> None:
-        self._own_process.stop()
-
-    def start(self) -> None:
-        """Start it again on the same data after `kill` or `stop`; returns when it answers."""
-        self._own_process.start()
-        self.wait_ready()
-
-    def restart(self) -> None:
-        """Stop it gracefully and start it again; returns when it answers."""
-        self.stop()
-        self.start()
-
     def wait_ready(self) -> None:
-        self._own_process.wait_until(lambda: responds(self.bootstrap_servers), START_SECONDS)
-
-    @property
-    def _own_process(self) -> ManagedProcess:
-        if self.process is None:
-            raise BrokerUnavailableError(
-                "KAFKA_BOOTSTRAP_SERVERS names an external broker, which is not started or stopped here"
-            )
-        return self.process
+        self.own_process.wait_until(lambda: responds(self.bootstrap_servers), START_SECONDS)
 
 
 def choose(requested: str | None = None, environ: Mapping[str, str] = os.environ) -> BrokerChoice:

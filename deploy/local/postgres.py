@@ -19,6 +19,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import asyncpg
 
 from deploy.local.command_line import CommandError
+from deploy.local.local_server import LocalServer
 from deploy.local.managed_process import ManagedProcess
 from deploy.local.paths import LOGS, package_folder, run_folder
 from deploy.local.ports import LOOPBACK, kept_port
@@ -43,46 +44,18 @@ _NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes":
 
 
 @dataclass(frozen=True, slots=True)
-class Postgres:
-    """A running server. A restart keeps its address and its data."""
+class Postgres(LocalServer):
+    """A running server. A restart keeps its address and its data; after a kill it recovers from the log."""
+
+    SELECTED_BY = "DATABASE_URL"
 
     admin_url: str
     process: ManagedProcess | None = None
     ready: tuple[str, ...] = ()
+    """Command that succeeds once it accepts connections."""
 
-    @property
-    def pid(self) -> int:
-        return self._own_process.pid
-
-    def pause(self) -> None:
-        """Freeze it with all its sessions: connections stay open and receive no answers."""
-        self._own_process.pause()
-
-    def resume(self) -> None:
-        self._own_process.resume()
-
-    def kill(self) -> None:
-        """Send SIGKILL to all of its processes; the next start recovers from the log."""
-        self._own_process.kill()
-
-    def stop(self) -> None:
-        """End it gracefully; sessions are aborted."""
-        self._own_process.stop()
-
-    def start(self) -> None:
-        """Start it again on the same data after `kill` or `stop`; returns when it accepts connections."""
-        self._own_process.start()
-        self._own_process.wait_until(lambda: subprocess.run(self.ready, check=False).returncode == 0, START_SECONDS)
-
-    def restart(self) -> None:
-        self.stop()
-        self.start()
-
-    @property
-    def _own_process(self) -> ManagedProcess:
-        if self.process is None:
-            raise RuntimeError("DATABASE_URL names an external server, which is not started or stopped here")
-        return self.process
+    def wait_ready(self) -> None:
+        self.own_process.wait_until(lambda: subprocess.run(self.ready, check=False).returncode == 0, START_SECONDS)
 
 
 @contextmanager

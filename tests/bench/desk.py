@@ -29,6 +29,7 @@ from deploy.local.paths import LOGS, run_folder
 from deploy.local.ports import LOOPBACK, free_port
 from deploy.local.process_guard import exit_on_signals
 from deploy.local.processes import Supervisor, answers_ok
+from deploy.local.service_environment import ServiceEnvironment, service_command
 
 CALLS, WARM_UP = 20, 3
 
@@ -96,17 +97,14 @@ def run(console: Console, stack: ExitStack, issues: int) -> None:
         took = asyncio.run(seed(database, issues))
     console.print(f"{issues:,} issues and {12 * issues:,} facts written in {took:.0f} s", highlight=False)
     port = free_port()
+    no_kafka = f"{LOOPBACK}:1"
+    environment = ServiceEnvironment(no_kafka, "", {}, secrets.token_urlsafe(32), folder, log_level="ERROR")
     env = {
-        "DATABASE_URL": database.url,
-        "KAFKA_BOOTSTRAP_SERVERS": f"{LOOPBACK}:1",
-        "EVIDENCE_DIR": str(folder),
-        "PUBLIC_URL": f"http://{LOOPBACK}:{port}",
-        "LINK_SECRETS": secrets.token_urlsafe(32),
+        **environment.of("intake", database.url, f"http://{LOOPBACK}:{port}"),
         "DESK_SECURE_COOKIES": "false",
-        "LOG_LEVEL": "ERROR",
     }
     supervisor = stack.enter_context(Supervisor(LOGS / "bench"))
-    process = supervisor.start("desk", ["-m", "libs.common.runtime", "services.intake.app"], env, port)
+    process = supervisor.start("desk", service_command("intake"), env, port)
     process.child.wait_until(lambda: answers_ok(f"{process.url}/health/ready"), 60)
     with httpx.Client(base_url=process.url, timeout=60) as http:
         sign_in(http, database.url)

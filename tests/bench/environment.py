@@ -15,6 +15,7 @@ from deploy.demo.system import Infrastructure, prepare
 from deploy.local import kafka, postgres
 from deploy.local.paths import LOGS, run_folder
 from deploy.local.processes import Supervisor
+from deploy.local.service_environment import RUNTIME
 from libs.common.events.topics import LOYALTY, SERVICES
 from libs.common.messaging.create_topics import PARTITIONS
 from libs.common.runtime.in_flight import ConsumerLag
@@ -31,7 +32,7 @@ from tests.bench.load import AcceptedReports, flood, publish_orders, steady_load
 from tests.bench.metrics import FloodMetrics
 from tests.bench.orders import report_call
 from tests.bench.resource_usage import ResourceUsage, machine_cpu_seconds
-from tests.bench.system import LAUNCHER, BenchSystem, start
+from tests.bench.system import BenchSystem, start
 
 BENCH_LOGS = LOGS / "bench"
 
@@ -152,7 +153,7 @@ async def loaded_system(
     *,
     tracing: Mapping[str, str] | None = None,
     connections: int = 64,
-    launcher: str = LAUNCHER,
+    launcher: str = RUNTIME,
     in_turn: bool = False,
 ) -> AsyncIterator[LoadedSystem]:
     """Start four services and the partner on topics and databases of this prefix, for the length of the block."""

@@ -24,6 +24,7 @@ from deploy.local.paths import LOGS
 from deploy.local.ports import LOOPBACK, free_port
 from deploy.local.process_guard import exit_on_signals
 from deploy.local.processes import Supervisor, answers_ok
+from deploy.local.service_environment import ServiceEnvironment, service_command
 from libs.common.decisions.clock import SystemClock
 from libs.common.decisions.shop_calendar import ShopCalendar
 from libs.common.events.envelope import Payload
@@ -117,16 +118,10 @@ def run(console: Console, stack: ExitStack, notices: int) -> None:
     supervisor = stack.enter_context(Supervisor(LOGS / "bench"))
     port, smtp = free_port(), free_port()
     sink = supervisor.start("mail sink", ["-m", "tests.bench.mail_sink", str(smtp)], {}, smtp)
-    env = {
-        "DATABASE_URL": database.url,
-        "KAFKA_BOOTSTRAP_SERVERS": f"{LOOPBACK}:1",
-        "SMTP_URL": f"smtp://{LOOPBACK}:{smtp}",
-        "MAIL_FROM": "Sakidashi <shop@example.jp>",
-        "PUBLIC_URL": f"http://{LOOPBACK}:{port}",
-        "LINK_SECRETS": secrets.token_urlsafe(32),
-        "LOG_LEVEL": "ERROR",
-    }
-    process = supervisor.start("sender", ["-m", "libs.common.runtime", "services.delivery_notify.app"], env, port)
+    no_kafka, smtp_url = f"{LOOPBACK}:1", f"smtp://{LOOPBACK}:{smtp}"
+    environment = ServiceEnvironment(no_kafka, "", {}, secrets.token_urlsafe(32), log_level="ERROR", smtp_url=smtp_url)
+    env = environment.of("delivery_notify", database.url, f"http://{LOOPBACK}:{port}")
+    process = supervisor.start("sender", service_command("delivery_notify"), env, port)
     process.child.wait_until(lambda: answers_ok(f"{process.url}/health/ready"), 60)
     usage = ResourceUsage({"sender": process.child.pid, "postgres": server.pid, "mail server": sink.child.pid})
     with console.status(f"sending {notices:,} notices"):

@@ -18,7 +18,7 @@ from tests.bench.completion import wait_until_orders_are_known
 from tests.bench.environment import BENCH_LOGS
 from tests.bench.load import publish_orders
 from tests.bench.resource_usage import ResourceUsage
-from tests.bench.system import common_settings, start_service, wait_until_started
+from tests.bench.system import bench_environment, start_service, wait_until_started
 
 ROUNDS = (1, 2, 4, 4, 2, 1)
 
@@ -41,9 +41,9 @@ async def _drain(infrastructure: Infrastructure, count: int, orders: int) -> tup
     """CPU and elapsed seconds. The replicas have joined and are frozen while the backlog is written."""
     databases = await prepare(infrastructure, PARTITIONS)
     servers, prefix = infrastructure.broker.bootstrap_servers, infrastructure.topic_prefix
-    common = {**common_settings(infrastructure, "k" * 32), "DATABASE_URL": databases["intake"]}
+    environment, database = bench_environment(infrastructure, "k" * 32), databases["intake"]
     with Supervisor(BENCH_LOGS / infrastructure.prefix) as supervisor:
-        replicas = [start_service(supervisor, infrastructure, "intake", common, f"-{n}") for n in range(count)]
+        replicas = [start_service(supervisor, environment, "intake", database, replica=f"-{n}") for n in range(count)]
         for process in replicas:
             await asyncio.to_thread(wait_until_started, process)
         await publish_orders(servers, prefix, WARM_UP)

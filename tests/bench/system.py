@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from deploy.demo.system import Infrastructure
 from deploy.local.ports import LOOPBACK, free_port
 from deploy.local.processes import ServiceProcess, Supervisor, answers_ok
+from deploy.local.service_environment import RUNTIME, ServiceEnvironment, service_command
 from libs.common.events.topics import SERVICES
-
-LAUNCHER = "libs.common.runtime"
 
 JOIN_SECONDS = 90.0
 """The time for all consumers to join; long, since the machine may be shared."""
@@ -46,7 +45,7 @@ def start(
     infrastructure: Infrastructure,
     databases: Mapping[str, str],
     tracing: Mapping[str, str] | None = None,
-    launcher: str = LAUNCHER,
+    launcher: str = RUNTIME,
     *,
     in_turn: bool = False,
 ) -> BenchSystem:
@@ -54,52 +53,48 @@ def start(
     `launcher` is the module that runs a service; with `in_turn` a service starts when the one before is ready.
     """
     system = BenchSystem(databases)
-    common = {**common_settings(infrastructure, system.api_key), **(tracing or {})}
+    environment = bench_environment(infrastructure, system.api_key)
     for name in SERVICES:
         begin = time.perf_counter()
-        own = {**common, "DATABASE_URL": databases[name]}
-        process = start_service(supervisor, infrastructure, name, own, launcher=launcher)
+        process = start_service(supervisor, environment, name, databases[name], tracing=tracing, launcher=launcher)
         system.services[name] = process
         if in_turn:
             wait_until_started(process)
             system.seconds_to_ready = max(system.seconds_to_ready, time.perf_counter() - begin)
     for process in system.services.values():
         wait_until_started(process)
-    system.partner = supervisor.start("bench-partner", ["-m", "tests.bench.partner"], common)
+    topics = {
+        "KAFKA_BOOTSTRAP_SERVERS": environment.kafka_servers,
+        "KAFKA_TOPIC_PREFIX": environment.topic_prefix,
+    }
+    system.partner = supervisor.start("bench-partner", ["-m", "tests.bench.partner"], topics)
     return system
 
 
-def common_settings(infrastructure: Infrastructure, api_key: str) -> dict[str, str]:
-    """Settings of every service."""
-    return {
-        "KAFKA_BOOTSTRAP_SERVERS": infrastructure.broker.bootstrap_servers,
-        "KAFKA_TOPIC_PREFIX": infrastructure.topic_prefix,
-        "LOG_LEVEL": "WARNING",
-        "OTEL_EXPORTER_OTLP_ENDPOINT": "",
-        "CLOCK_FILE": "",
-        "API_KEYS": f"storefront:{api_key},ops:{secrets.token_urlsafe(24)}",
-    }
+def bench_environment(infrastructure: Infrastructure, api_key: str) -> ServiceEnvironment:
+    return ServiceEnvironment(
+        infrastructure.broker.bootstrap_servers,
+        infrastructure.topic_prefix,
+        {"storefront": api_key, "ops": secrets.token_urlsafe(24)},
+        secrets.token_urlsafe(32),
+        infrastructure.folder / "photos",
+    )
 
 
 def start_service(
     supervisor: Supervisor,
-    infrastructure: Infrastructure,
+    environment: ServiceEnvironment,
     name: str,
-    common: Mapping[str, str],
+    database_url: str,
+    *,
     replica: str = "",
-    launcher: str = LAUNCHER,
+    tracing: Mapping[str, str] | None = None,
+    launcher: str = RUNTIME,
 ) -> ServiceProcess:
     """Start one process of this service, on its own port."""
     port = free_port()
-    photos = infrastructure.folder / "photos"
-    photos.mkdir(exist_ok=True)
-    links = {"PUBLIC_URL": f"http://{LOOPBACK}:{port}", "LINK_SECRETS": secrets.token_urlsafe(32)}
-    own = {
-        "intake": {"EVIDENCE_DIR": str(photos), **links},
-        "delivery_notify": {"SMTP_URL": "discard://", "MAIL_FROM": "shop@example.jp", **links},
-    }
-    env = {name: value for name, value in {**common, **own.get(name, {})}.items() if value}
-    return supervisor.start(name + replica, ["-m", launcher, f"services.{name}.app"], env, port)
+    env = {**environment.of(name, database_url, f"http://{LOOPBACK}:{port}"), **(tracing or {})}
+    return supervisor.start(name + replica, service_command(name, launcher), env, port)
 
 
 def wait_until_started(process: ServiceProcess) -> None:

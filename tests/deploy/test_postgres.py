@@ -8,6 +8,7 @@ import psutil
 import pytest
 
 from deploy.local import postgres
+from deploy.local.local_server import ExternalServerError
 from deploy.local.postgres import Postgres, provision, url_of
 
 
@@ -100,5 +101,5 @@ async def test_a_name_that_is_not_plain_is_refused(running: Postgres) -> None:
 def test_an_external_server_is_used_and_never_stopped(tmp_path: Path) -> None:
     with postgres.server(environ={"DATABASE_URL": "postgresql://admin@db/postgres"}) as external:
         assert external.admin_url == "postgresql://admin@db/postgres"
-        with pytest.raises(RuntimeError, match="external server"):
+        with pytest.raises(ExternalServerError, match="DATABASE_URL"):
             external.stop()

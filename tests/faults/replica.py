@@ -10,6 +10,7 @@ from pathlib import Path
 from deploy.demo.clock_driver import AdjustableClock
 from deploy.local.ports import LOOPBACK, kept_port
 from deploy.local.processes import ServiceProcess, Supervisor, answers_ok
+from deploy.local.service_environment import service_command
 
 
 @dataclass
@@ -68,7 +69,7 @@ def make_replica(
     """Start a process of this service; returns at once."""
     clock = AdjustableClock.create(clock_file, now, 1)
     assert isinstance(clock, AdjustableClock), "create() makes the class it is called on"
-    command = arguments or ("-m", "libs.common.runtime", f"services.{service}.app")
+    command = arguments or service_command(service)
     own = {**env, "CLOCK_FILE": str(clock_file)}
     process = supervisor.start(f"{service}-{number}", command, own, kept_port())
     return Replica(service, process, clock)

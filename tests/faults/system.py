@@ -21,6 +21,7 @@ from deploy.local.paths import LOGS, run_folder
 from deploy.local.ports import LOOPBACK, kept_port
 from deploy.local.postgres import Postgres
 from deploy.local.processes import Supervisor
+from deploy.local.service_environment import ServiceEnvironment
 from libs.common.events.topics import SERVICES
 from libs.common.messaging.create_topics import create_topics
 from tests.faults.disk import Disk
@@ -29,6 +30,7 @@ from tests.faults.replica import Replica, make_replica
 from tests.faults.spans import Roots, span_sink
 
 FAULT_LOGS = LOGS / "faults"
+LINK_SECRET = "a-secret-for-signing-links-in-fault-runs"
 SESSION_TIMEOUT_MS = "6000"
 JOIN_SECONDS = 300.0
 
@@ -169,27 +171,16 @@ async def fault_system(
 
 
 def _environment(running: FaultSystem, service: str, endpoint: str, links: bool) -> dict[str, str]:
-    photos = running.infrastructure.folder / "photos"
-    photos.mkdir(exist_ok=True)
-    own = {
-        "intake": {"EVIDENCE_DIR": str(photos)},
-        "delivery_notify": {"SMTP_URL": "discard://", "MAIL_FROM": "shop@example.jp"},
-    }
     database, servers = running.databases[service], running.servers
     if links:
         database = _through(database, running.link(service, "postgres").port)
         servers = f"{LOOPBACK}:{running.link(service, 'kafka').port}"
+    photos = running.infrastructure.folder / "photos"
+    environment = ServiceEnvironment(servers, running.prefix, running.keys, LINK_SECRET, photos)
     return {
-        "DATABASE_URL": database,
-        "KAFKA_BOOTSTRAP_SERVERS": servers,
-        "KAFKA_TOPIC_PREFIX": running.prefix,
+        **environment.of(service, database, "http://localhost"),
         "KAFKA_SESSION_TIMEOUT_MS": SESSION_TIMEOUT_MS,
-        "API_KEYS": ",".join(f"{caller}:{key}" for caller, key in running.keys.items()),
         "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
-        "LOG_LEVEL": "WARNING",
-        "PUBLIC_URL": "http://localhost",
-        "LINK_SECRETS": "a-secret-for-signing-links-in-fault-runs",
-        **own.get(service, {}),
     }
 
 
