@@ -42,9 +42,9 @@ from libs.common.events.warehouse import (
     ReplacementRejected,
 )
 from services.returns.domain.context import CaseRules
-from services.returns.domain.kept_counts import CountKept
 from services.returns.domain.state.case_status import CaseStatus, case_status
 from services.returns.domain.state.inbound_leg import InboundStatus
+from services.returns.domain.state.kept_counts import CountKept
 from services.returns.domain.state.money_leg import RefundStatus
 from services.returns.domain.state.outbound_leg import OutboundStatus
 from services.returns.domain.state.review_causes import ReviewCause

@@ -25,10 +25,10 @@ from libs.common.events.warehouse import (
     ReplacementRecalled,
     ReplacementRejected,
 )
-from services.returns.domain.kept_counts import CountKept, match_count
-from services.returns.domain.return_slips import issue_of_slip, return_slip
 from services.returns.domain.state.inbound_leg import InboundStatus
+from services.returns.domain.state.kept_counts import CountKept, match_count
 from services.returns.domain.state.outbound_leg import OutboundStatus
+from services.returns.domain.state.return_slips import issue_of_slip, return_slip
 from services.returns.domain.state.review_causes import ReviewCause
 from tests.returns.cases import ISSUE, CaseScenario, accepted, line, open_scenario
 from tests.returns.test_staff_decisions import say

@@ -67,8 +67,8 @@ from libs.common.events.warehouse import (
 from services.returns.domain.commands import CancelCase, ReopenCase
 from services.returns.domain.context import CaseState
 from services.returns.domain.decide import PUBLISHES, decide
-from services.returns.domain.kept_counts import CountKept
 from services.returns.domain.state.inbound_leg import InboundStatus
+from services.returns.domain.state.kept_counts import CountKept
 from services.returns.domain.state.line_quantities import common_counts, missing
 from services.returns.domain.state.order_ledger import PaidBack
 from services.returns.domain.state.outbound_leg import OutboundStatus

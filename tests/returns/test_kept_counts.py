@@ -12,8 +12,8 @@ from libs.common.events.warehouse import ItemInspected, ItemReceived
 from libs.common.messaging.decision_runner import Incoming
 from libs.common.postgres.pool import Pool, create_pool
 from services.returns.domain.commands import AssignCount
-from services.returns.domain.return_slips import return_slip
 from services.returns.domain.state.case import Case
+from services.returns.domain.state.return_slips import return_slip
 from services.returns.domain.state.review_causes import ReviewCause
 from services.returns.store.case_queries import find_case
 from services.returns.store.kept_counts import list_kept_counts

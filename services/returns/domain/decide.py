@@ -35,8 +35,8 @@ from services.returns.domain.handlers import (
 )
 from services.returns.domain.handlers.case_opening import facts_without_case, open_case, open_reviews
 from services.returns.domain.handlers.next_steps import start_next_steps
-from services.returns.domain.kept_counts import CountMatched, count_of_timer
 from services.returns.domain.ledger_decisions import PAYMENT_SUBSCRIBES
+from services.returns.domain.state.kept_counts import CountMatched, count_of_timer
 from services.returns.domain.state.review_causes import ReviewCause
 
 

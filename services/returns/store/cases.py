@@ -17,11 +17,11 @@ from libs.common.postgres.state_table import RowCache, VersionedRow
 from services.returns.domain import decide as domain
 from services.returns.domain.commands import AssignCount, ReopenCase
 from services.returns.domain.context import CaseRules, CaseState
-from services.returns.domain.kept_counts import count_of_timer
 from services.returns.domain.ledger_decisions import OrderEventArrived, order_of
 from services.returns.domain.state.case import Case
 from services.returns.domain.state.case_status import CLOSED_STATUSES, case_status
 from services.returns.domain.state.exposure import UNKNOWN_CUSTOMER, has_follow_up_issue
+from services.returns.domain.state.kept_counts import count_of_timer
 from services.returns.store.case_queries import list_cases_of_orders
 from services.returns.store.customer_contexts import CaseOwner, ExposureRow, load_contexts
 from services.returns.store.documents import CASE_DOCUMENT, EXPOSURE_DOCUMENT

@@ -15,7 +15,8 @@ from pydantic import TypeAdapter
 from libs.common.decisions.facts import Record
 from libs.common.events.warehouse import ItemInspected, ItemReceived
 from libs.common.postgres.pool import Connection
-from services.returns.domain.kept_counts import (
+from services.returns.domain.state.case import Case
+from services.returns.domain.state.kept_counts import (
     CountKept,
     CountMatched,
     KeptCount,
@@ -25,7 +26,6 @@ from services.returns.domain.kept_counts import (
     match_count,
     orders_named,
 )
-from services.returns.domain.state.case import Case
 from services.returns.store.documents import CASE_DOCUMENT
 
 _COUNT: TypeAdapter[ItemReceived | ItemInspected] = TypeAdapter(ItemReceived | ItemInspected)

@@ -13,9 +13,9 @@ from services.returns.domain.context import CaseDecision
 from services.returns.domain.handlers import staff_decisions
 from services.returns.domain.handlers.receipts import count_id
 from services.returns.domain.handlers.risk_review import opening_review_causes
-from services.returns.domain.kept_counts import CountKept
 from services.returns.domain.ledger_decisions import OrderEventArrived, order_of
 from services.returns.domain.state.case import Case, RemedyPlan
+from services.returns.domain.state.kept_counts import CountKept
 from services.returns.domain.state.review_causes import ReviewCause
 from services.returns.policy.carrier_statuses import translate_status
 from services.returns.policy.policy import ReturnPolicy

@@ -19,10 +19,10 @@ from services.returns.domain.handlers.replacement_matching import (
     skip_past,
     skip_stale,
 )
-from services.returns.domain.return_slips import return_slip
 from services.returns.domain.state.case import Shortage, lines_for
 from services.returns.domain.state.line_quantities import UnitCounts, to_lines
 from services.returns.domain.state.outbound_leg import AWAITING_SHIPMENT, OutboundLeg, OutboundStatus, ShipPromise
+from services.returns.domain.state.return_slips import return_slip
 from services.returns.domain.state.review_causes import ReviewCause
 from services.returns.policy.movements import CollectOn
 

@@ -15,9 +15,9 @@ from libs.common.events.issues import IssueItemInspected, IssueItemReceived
 from libs.common.events.values import Condition, CountedLine, InspectedLine, Reason, ReceivedLine
 from libs.common.events.warehouse import ItemInspected, ItemReceived, ItemReturnOrdered
 from services.returns.domain.context import CaseDecision
-from services.returns.domain.kept_counts import CountKept
 from services.returns.domain.state.case import Case
 from services.returns.domain.state.inbound_leg import MISMATCHES, InboundStatus
+from services.returns.domain.state.kept_counts import CountKept
 from services.returns.domain.state.line_quantities import add_counts, missing, to_lines
 from services.returns.domain.state.outbound_leg import OutboundLeg, OutboundStatus
 from services.returns.domain.state.review_causes import ReviewCause

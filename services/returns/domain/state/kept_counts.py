@@ -14,9 +14,9 @@ from libs.common.decisions.facts import Record
 from libs.common.decisions.shipments import plain_number
 from libs.common.events.values import CountedLine
 from libs.common.events.warehouse import ItemInspected, ItemReceived
-from services.returns.domain.return_slips import issue_of_slip
 from services.returns.domain.state.case import Case
 from services.returns.domain.state.line_quantities import missing
+from services.returns.domain.state.return_slips import issue_of_slip
 from services.returns.policy.movements import CollectOn
 
 Count = ItemReceived | ItemInspected
