@@ -22,6 +22,7 @@ from libs.common.runtime.dependencies import CurrentService, Key
 from services.loyalty.domain.commands import (
     MAX_POINTS,
     CommitRedemption,
+    RedemptionCommand,
     ReleaseRedemption,
     ReservePoints,
     ReturnRedemption,
@@ -95,8 +96,7 @@ async def commit(
 ) -> JSONResponse:
     """Spend the reserved points, because the order was placed. Repeating the call changes nothing."""
     command = CommitRedemption(customer_id=customer_id, redemption_id=redemption_id)
-    respond = _answer(RedemptionState.COMMITTED, redemption_id)
-    return (await service.execute(ledger, service.event(command), idempotency=key, answer=respond)).response()
+    return await _finish(service, ledger, key, command, RedemptionState.COMMITTED)
 
 
 @router.post("/{redemption_id}/release")
@@ -105,8 +105,7 @@ async def release(
 ) -> JSONResponse:
     """Make reserved points available again, because the order was not placed."""
     command = ReleaseRedemption(customer_id=customer_id, redemption_id=redemption_id)
-    respond = _answer(RedemptionState.RELEASED, redemption_id)
-    return (await service.execute(ledger, service.event(command), idempotency=key, answer=respond)).response()
+    return await _finish(service, ledger, key, command, RedemptionState.RELEASED)
 
 
 @router.post("/{redemption_id}/return")
@@ -115,7 +114,13 @@ async def return_points(
 ) -> JSONResponse:
     """Return spent points, because their order was undone; they keep their expiry."""
     command = ReturnRedemption(customer_id=customer_id, redemption_id=redemption_id)
-    respond = _answer(RedemptionState.RETURNED, redemption_id)
+    return await _finish(service, ledger, key, command, RedemptionState.RETURNED)
+
+
+async def _finish(
+    service: CurrentService, ledger: CurrentLedger, key: Key, command: RedemptionCommand, target: RedemptionState
+) -> JSONResponse:
+    respond = _answer(target, command.redemption_id)
     return (await service.execute(ledger, service.event(command), idempotency=key, answer=respond)).response()
 
 
