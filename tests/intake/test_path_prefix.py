@@ -81,7 +81,13 @@ async def test_missing_details_are_sent_again_after_a_refusal(live: Live, browse
     assert (refused.status_code, answer.status_code) == (422, 200)
 
 
+async def test_the_language_is_changed_after_a_refusal(live: Live, browser: httpx.AsyncClient) -> None:
+    refused = await submit(browser, await status_page(live, browser))
+    (link,) = re.findall(r'href="([^"]*[?]lang=en)"', refused.text)
+    assert (refused.status_code, (await browser.get(refused.url.join(link))).status_code) == (422, 200)
+
+
 async def test_every_file_of_a_page_is_found(live: Live, browser: httpx.AsyncClient) -> None:
     page = await report_form(live, browser)
-    files = re.findall(r'(?:href|src)="(/[^"]+)"', page.text)
+    files = re.findall(r'(?:href|src)="([^"]*/assets/[^"]+)"', page.text)
     assert [(await browser.get(file)).status_code for file in files] == [200, 200, 200]
