@@ -76,11 +76,6 @@ def test_the_form_ends_at_the_deadline(now: datetime, asking: bool) -> None:
     assert ("<form" in html, text_of("title.overdue") in html) == (asking, not asking)
 
 
-def test_a_question_about_a_replacement_offers_no_other_item_or_address() -> None:
-    html = page(issue_id=derived_id("issue", 1))
-    assert ('name="requested_date"' in html, 'name="change"' in html, 'name="street"' in html) == (True, False, False)
-
-
 def test_a_refused_form_is_shown_again_as_it_was_filled_in() -> None:
     submission = Submission("item_missing", Choice.CHANGE, {"change": "item", "city": "Osaka"})
     html = page(submission=submission, code=422)

@@ -95,7 +95,7 @@ def test_the_choice_page_has_a_text_for_what_the_contract_and_the_form_allow() -
     texts = read_translations(rendering.TRANSLATIONS_FILE)
     wanted = [f"answered.{choice}" for choice in Choice] + [f"refused.{code}" for code in INCOMPLETE]
     wanted += [f"{table}.{change}" for table in ("change", "answered_change") for change in ChangeSubject]
-    wanted += [f"address.{name}" for name in Address.model_fields]
+    wanted += ["answered_change.variant"] + [f"address.{name}" for name in Address.model_fields]
     wanted += [f"channel.{name}" for name in ("email", "line", "sms")] + [
         f"closed.{cause}" for cause in ("other", "overdue")
     ]

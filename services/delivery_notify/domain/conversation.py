@@ -13,7 +13,7 @@ from uuid import UUID
 from libs.common.decisions.fast_replace import replace
 from libs.common.decisions.shipments import CountedShipment
 from libs.common.events.notices import ChangeSubject, DecidedBy, NoticeKind
-from libs.common.events.values import Choice
+from libs.common.events.values import Choice, Variant
 from services.delivery_notify.domain.issue_thread import IssueThread
 from services.delivery_notify.domain.order_line import Line
 
@@ -35,6 +35,7 @@ class Question:
     """A choice offered to the customer by link. `line_ids` is empty for a question about an issue.
 
     `default_reason` is the reason of a default decision; if it cancels, the right to a refund begins on `vests_on`.
+    `variants` are the items that the answer `change` to a question about an issue can name.
     """
 
     choice_id: UUID
@@ -53,6 +54,7 @@ class Question:
     change: ChangeSubject | None = None
     default_reason: DecidedBy = DecidedBy.SILENCE
     vests_on: date | None = None
+    variants: tuple[Variant, ...] = ()
 
     @property
     def open(self) -> bool:

@@ -12,7 +12,7 @@ from libs.common.decisions.ids import derived_id
 from libs.common.decisions.shop_calendar import ShopCalendar
 from libs.common.events.envelope import Payload
 from libs.common.events.notices import ChangeSubject, DecidedBy, NoticeKind
-from libs.common.events.values import Address, Choice
+from libs.common.events.values import Address, Choice, Variant
 from services.delivery_notify.domain.context import ConversationDecision
 from services.delivery_notify.domain.conversation import ORDER_OPTIONS, Conversation, Question, QuestionStatus
 from services.delivery_notify.domain.customer_answers import RequestedChange, record_decision
@@ -42,14 +42,15 @@ class CustomerAnswered(Payload):
 
 @dataclass(frozen=True, slots=True)
 class QuestionTerms:
-    """Options and default of a question. Those about an issue come from the returns service, with its `choice_id`;
-    those about an order from the consent clock."""
+    """Options and default of a question. Those about an issue come from the returns service, with its `choice_id` and
+    `variants`; those about an order from the consent clock."""
 
     options: tuple[Choice, ...] = ORDER_OPTIONS
     default: Choice = Choice.WAIT
     choice_id: UUID | None = None
     default_reason: DecidedBy = DecidedBy.SILENCE
     vests_on: date | None = None
+    variants: tuple[Variant, ...] = ()
 
 
 def ask(
@@ -72,7 +73,14 @@ def ask(
     notice = create_notice(
         decision,
         kind,
-        replace(facts, choice_id=choice_id, options=terms.options, default=terms.default, answer_by=due_at),
+        replace(
+            facts,
+            choice_id=choice_id,
+            options=terms.options,
+            default=terms.default,
+            answer_by=due_at,
+            alternatives=tuple(variant.name for variant in terms.variants),
+        ),
         cause=cause,
         subjects=subjects,
         issue_id=issue_id,
@@ -94,6 +102,7 @@ def ask(
         () if issue_id else subjects,
         default_reason=terms.default_reason,
         vests_on=terms.vests_on,
+        variants=terms.variants,
     )
     decision.state = decision.state.with_question(question)
 
@@ -144,7 +153,22 @@ def refusal_of(question: Question, answer: CustomerAnswered, now: datetime, cale
         return "answered_late"
     if answer.choice not in question.options:
         return "not_an_option"
-    return _incomplete(answer, calendar.day(now)) if answer.choice is Choice.CHANGE else None
+    if answer.choice is not Choice.CHANGE:
+        return None
+    return _not_offered(question, answer) if question.issue_id else _incomplete(answer, calendar.day(now))
+
+
+def changes_of(question: Question) -> tuple[ChangeSubject, ...]:
+    """Return what the answer `change` can apply to: for a replacement the item, for an order everything."""
+    return (ChangeSubject.ITEM,) if question.issue_id else tuple(ChangeSubject)
+
+
+def _not_offered(question: Question, answer: CustomerAnswered) -> str | None:
+    """A replacement is changed to one of its variants; the returns service refuses everything else."""
+    if answer.change not in changes_of(question):
+        return "not_an_option"
+    offered = {variant.sku for variant in question.variants}
+    return None if answer.requested_sku in offered else "variant_missing"
 
 
 def _incomplete(answer: CustomerAnswered, today: date) -> str | None:

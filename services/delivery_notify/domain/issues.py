@@ -165,7 +165,7 @@ def on_choice_requested(decision: ConversationDecision, thread: IssueThread, eve
         event.due_at,
         cause=(event.choice_id,),
         subjects=issue_subject(event.issue_id),
-        terms=QuestionTerms(event.options, event.default, event.choice_id),
+        terms=QuestionTerms(event.options, event.default, event.choice_id, variants=event.variants),
         issue_id=event.issue_id,
         customer_id=event.customer_id,
         promised_date=event.restock_date,

@@ -37,7 +37,8 @@ class NoticeLine:
 class NoticeFacts:
     """Facts available to the templates. `day` is the definite date of the notice; its meaning depends on the kind.
 
-    `answer_by` is when the link to a choice expires, `next_update_by` the day of the next message. `terms` follow from
+    `answer_by` is when the link to a choice expires, `alternatives` names the items that can be sent instead,
+    `next_update_by` is the day of the next message. `terms` follow from
     the law of the customer's market. With `received_on` the notice is also one of acceptance of a prepaid order
     (Japan); `amount` was received then. `points` can be spent from `usable_from` to the end of `usable_until`;
     `balance` is the spendable total on the day `as_of`.
@@ -61,6 +62,7 @@ class NoticeFacts:
     choice_id: UUID | None = None
     options: tuple[Choice, ...] = ()
     default: Choice | None = None
+    alternatives: tuple[str, ...] = ()
     answer_by: datetime | None = None
     update_number: int = 1
     purchase_count: int | None = None

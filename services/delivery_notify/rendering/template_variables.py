@@ -67,7 +67,7 @@ class TemplateVariables:
             "missing": [phrases.MISSING_DETAILS[language].get(name, name) for name in facts.missing],
             "link": "",
             **self._page_links(content),
-            **self._choice(content),
+            **self._choice(content, facts),
             **_dates(facts, language),
             **_money(facts, language),
         }
@@ -89,14 +89,14 @@ class TemplateVariables:
             "survey_link": self.links.survey_url(issue_id, written_at) if resolved else "",
         }
 
-    def _choice(self, content: NoticeContent) -> dict[str, Any]:
-        facts, language = content.facts, content.language
+    def _choice(self, content: NoticeContent, facts: NoticeFacts) -> dict[str, Any]:
+        language = content.language
         if facts.choice_id is None or facts.answer_by is None or facts.default is None:
             return {}
         return {
             "link": self.links.choice_url(content.order_id, facts.choice_id, facts.answer_by),
             "choose": PHRASES[language].choose if len(facts.options) > 1 else PHRASES[language].choose_one,
-            "options": [PHRASES[language].options[option] for option in facts.options],
+            "options": [phrases.option_label(option, facts.alternatives, language) for option in facts.options],
             "choice_note": phrases.choice_note(facts.answer_by, facts.default, self.calendar.zone, language),
         }
 
@@ -175,9 +175,11 @@ def _one_line(text: str) -> str:
 def _clean_facts(facts: NoticeFacts) -> NoticeFacts:
     lines = tuple(map(_clean_line, facts.lines))
     carrier, number = _one_line(facts.carrier or "") or None, _one_line(facts.tracking_number or "") or None
-    if (lines, carrier, number) == (facts.lines, facts.carrier, facts.tracking_number):
+    alternatives = tuple(map(_one_line, facts.alternatives))
+    clean = (lines, carrier, number, alternatives)
+    if clean == (facts.lines, facts.carrier, facts.tracking_number, facts.alternatives):
         return facts
-    return replace(facts, lines=lines, carrier=carrier, tracking_number=number)
+    return replace(facts, lines=lines, carrier=carrier, tracking_number=number, alternatives=alternatives)
 
 
 def _clean_line(line: NoticeLine) -> NoticeLine:

@@ -43,8 +43,13 @@ class ChoiceForm:
         return None if address.country == UNKNOWN_COUNTRY else address
 
 
+def one_line(text: str) -> str:
+    """Return text as a form holds it: on one line, cut at the limit."""
+    return " ".join(text.split())[:MAX_FIELD_LENGTH]
+
+
 def parse_form(fields: Mapping[str, str]) -> ChoiceForm:
-    lines = {name: " ".join(fields.get(name, "").split())[:MAX_FIELD_LENGTH] for name in _FIELDS}
+    lines = {name: one_line(fields.get(name, "")) for name in _FIELDS}
     choice, change = fields.get("choice"), fields.get("change")
     return ChoiceForm(
         Choice(choice) if choice in set(Choice) else None,

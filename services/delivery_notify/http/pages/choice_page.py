@@ -19,9 +19,10 @@ from libs.common.runtime.service import Service
 from libs.common.web.forms import read_form
 from libs.common.web.headers import page_headers
 from libs.common.web.languages import next_page_query, page_language
+from services.delivery_notify.domain.conversation import Question
 from services.delivery_notify.domain.customer_questions import CustomerAnswered
 from services.delivery_notify.domain.notices import NoticeFacts
-from services.delivery_notify.http.pages.choice_form import ChoiceForm, parse_form
+from services.delivery_notify.http.pages.choice_form import ChoiceForm, one_line, parse_form
 from services.delivery_notify.http.pages.choice_view import ChoiceView, Submission, choice_page
 from services.delivery_notify.http.pages.rendering import PageRenderer
 from services.delivery_notify.rendering.links import NoticeLinks
@@ -37,7 +38,7 @@ class ChoicePage:
     calendar: ShopCalendar
 
 
-INCOMPLETE = ("date_not_possible", "item_missing", "address_missing", "not_an_option")
+INCOMPLETE = ("date_not_possible", "item_missing", "variant_missing", "address_missing", "not_an_option")
 """Refusals that the customer can correct in the form."""
 
 
@@ -106,11 +107,17 @@ async def _decide(service: Service, page: ChoicePage, view: ChoiceView, form: Ch
         choice=form.choice,
         change=form.change,
         requested_date=form.requested_date,
-        requested_sku=form.requested_sku,
+        requested_sku=_requested_sku(view.question, form),
         address=form.address,
     )
     answer = await service.execute(page.conversations, service.event(command), answer=_answer)
     return None if answer.status == 200 else str(answer.body["refused"])
+
+
+def _requested_sku(question: Question, form: ChoiceForm) -> str | None:
+    """Return the requested item; that of a variant as the warehouse writes it, which a form cuts and trims."""
+    entered = form.requested_sku
+    return next((variant.sku for variant in question.variants if one_line(variant.sku) == entered), entered)
 
 
 def _answer(facts: Facts) -> Answer:

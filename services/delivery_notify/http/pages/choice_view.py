@@ -7,10 +7,9 @@ from datetime import date, datetime, timedelta
 from fastapi.responses import HTMLResponse
 
 from libs.common.decisions.shop_calendar import ShopCalendar
-from libs.common.events.notices import ChangeSubject
 from libs.common.events.values import Choice, Language
 from services.delivery_notify.domain.conversation import Question, QuestionStatus
-from services.delivery_notify.domain.customer_questions import MAX_DATE_AHEAD
+from services.delivery_notify.domain.customer_questions import MAX_DATE_AHEAD, changes_of
 from services.delivery_notify.domain.notices import NoticeFacts
 from services.delivery_notify.http.pages.rendering import PageRenderer
 from services.delivery_notify.rendering.texts import phrases
@@ -55,7 +54,6 @@ def choice_page(
 ) -> HTMLResponse:
     question, today = view.question, calendar.day(now)
     title, sentence = _heading(renderer, view, now)
-    labels = phrases.PHRASES[view.language].options
     submission = submission or Submission()
     return renderer.page(
         "choice.html",
@@ -65,9 +63,10 @@ def choice_page(
         sentence=sentence,
         refusal=submission.refusal,
         rows=_rows(view),
-        options=[(option, labels[option]) for option in question.options] if view.is_open(now) else [],
+        options=_options(view) if view.is_open(now) else [],
         chosen=submission.chosen,
-        changes=_changes(question),
+        changes=changes_of(question),
+        variants=question.variants,
         entered=submission.entered,
         address_fields=ADDRESS_FIELDS[view.language],
         country=view.market,
@@ -81,12 +80,17 @@ def _heading(renderer: PageRenderer, view: ChoiceView, now: datetime) -> tuple[s
     """Return the keys of title and sentence for the state of the question."""
     question = view.question
     if question.status == QuestionStatus.ANSWERED and question.answer and not question.by_default:
-        subject = f"answered_change.{question.change}" if question.change else f"answered.{question.answer}"
-        return "title.answered", subject
+        return "title.answered", _answered(question)
     if question.status == QuestionStatus.CLOSED:
         cause = f"closed.{question.closed_by}"
         return "title.closed", cause if cause in renderer.translations else "closed.other"
     return ("title.question", None) if view.is_open(now) else ("title.overdue", "closed.overdue")
+
+
+def _answered(question: Question) -> str:
+    if question.change is None:
+        return f"answered.{question.answer}"
+    return "answered_change.variant" if question.variants else f"answered_change.{question.change}"
 
 
 def _rows(view: ChoiceView) -> list[tuple[str, str]]:
@@ -114,6 +118,6 @@ def _dates(view: ChoiceView) -> list[tuple[str, date | None]]:
     ]
 
 
-def _changes(question: Question) -> tuple[ChangeSubject, ...]:
-    """Return the possible changes: of an order all, of a replacement the date."""
-    return (ChangeSubject.DATE,) if question.issue_id else tuple(ChangeSubject)
+def _options(view: ChoiceView) -> list[tuple[Choice, str]]:
+    names = [variant.name for variant in view.question.variants]
+    return [(option, phrases.option_label(option, names, view.language)) for option in view.question.options]

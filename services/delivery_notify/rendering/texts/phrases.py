@@ -1,5 +1,6 @@
 """Fixed phrases per language, and localized dates, money and counts."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -151,6 +152,19 @@ def ordinal(number: int) -> str:
     """Return 1st, 2nd, 3rd, 4th, 11th, 21st."""
     suffix = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
     return f"{number}{suffix}"
+
+
+def option_label(option: Choice, alternatives: Sequence[str], language: Language) -> str:
+    """Return the label of an option; a change to one of the `alternatives` names them."""
+    if option is not Choice.CHANGE or not alternatives:
+        return PHRASES[language].options[option]
+    return _ALTERNATIVES[language].format(items=join_items(list(alternatives), language))
+
+
+_ALTERNATIVES = {
+    Language.JA: "別のお品に変更する({items})",
+    Language.EN: "Get another item instead ({items})",
+}
 
 
 def item_with_quantity(name: str, quantity: int) -> str:
