@@ -48,6 +48,7 @@ def on_refund_requested(decision: ConversationDecision, thread: IssueThread, eve
 
 
 def on_refunded(decision: ConversationDecision, thread: IssueThread, event: IssueRefunded) -> None:
+    """Announce each payment of a refund; only the last one can be the end of the issue."""
     withdraw_issue(decision, event.issue_id, frozenset({NoticeKind.REFUND_REQUESTED}), "superseded")
     thread = replace(mark_answered(thread), refunded_at=decision.now)
     decision.put_thread(thread)
@@ -55,9 +56,15 @@ def on_refunded(decision: ConversationDecision, thread: IssueThread, event: Issu
         day=decision.rules.calendar.day(event.refunded_at),
         amount=event.amount.amount,
         currency=event.amount.currency,
+        remaining=event.remaining.amount if event.remaining else None,
         **issue_facts(decision.state, thread),
     )
-    notify_end(decision, thread, NoticeKind.REFUNDED, facts, cause=(event.refund_id,))
+    payment = (event.transaction_id,) if event.transaction_id else ()
+    cause = (event.refund_id, *payment)
+    if event.remaining:
+        notify_issue(decision, thread, NoticeKind.REFUNDED, facts, cause=cause)
+    else:
+        notify_end(decision, thread, NoticeKind.REFUNDED, facts, cause=cause)
 
 
 def on_resolved(decision: ConversationDecision, thread: IssueThread, event: IssueResolved) -> None:
@@ -94,7 +101,8 @@ def on_rejected(decision: ConversationDecision, thread: IssueThread, event: Issu
     thread = _close(decision, thread, "rejected")
     day = decision.rules.calendar.day(event.rejected_at)
     facts = NoticeFacts(day=day, code=event.code, **issue_facts(decision.state, thread))
-    notify_issue(decision, thread, NoticeKind.ISSUE_REJECTED, facts, cause=(event.issue_id,))
+    # By its time: an issue that was accepted after all can be rejected again.
+    notify_issue(decision, thread, NoticeKind.ISSUE_REJECTED, facts, cause=(event.issue_id, event.rejected_at))
 
 
 def on_cancelled(decision: ConversationDecision, thread: IssueThread, event: IssueCancelled) -> None:

@@ -40,7 +40,8 @@ class NoticeFacts:
     `answer_by` is when the link to a choice expires, `alternatives` names the items that can be sent instead,
     `next_update_by` is the day of the next message. `terms` follow from
     the law of the customer's market. With `received_on` the notice is also one of acceptance of a prepaid order
-    (Japan); `amount` was received then. `points` can be spent from `usable_from` to the end of `usable_until`;
+    (Japan); `amount` was received then. `remaining` is the part of a
+    refund that is still to be paid. `points` can be spent from `usable_from` to the end of `usable_until`;
     `balance` is the spendable total on the day `as_of`.
     """
 
@@ -53,6 +54,7 @@ class NoticeFacts:
     remedy: Remedy | None = None
     amount: Decimal | None = None
     currency: str | None = None
+    remaining: Decimal | None = None
     from_hour: int | None = None
     to_hour: int | None = None
     carrier: str | None = None

@@ -79,6 +79,7 @@ SAMPLES: dict[str, tuple[NoticeKind, dict[str, Any]]] = {
     "received": (NoticeKind.ITEM_RECEIVED, {}),
     "refund asked": (NoticeKind.REFUND_REQUESTED, {"plan": "refund", **MONEY}),
     "refunded": (NoticeKind.REFUNDED, MONEY),
+    "refunded in part": (NoticeKind.REFUNDED, {**MONEY, "remaining": Decimal(1200)}),
     "resolved": (NoticeKind.ISSUE_RESOLVED, {"remedy": Remedy.REPLACEMENT}),
     "resolved, with points": (NoticeKind.ISSUE_RESOLVED, {"remedy": Remedy.REPLACEMENT, **POINTS}),
     "refunded, with points": (NoticeKind.REFUNDED, {**MONEY, **POINTS}),

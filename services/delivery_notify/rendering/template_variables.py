@@ -22,7 +22,7 @@ from services.delivery_notify.rendering.texts.phrases import PHRASES, Phrases
 VARIABLES = frozenset({
     "f", "language", "shop", "order_id", "greeting", "thanks", "phrases", "date", "item", "items",
     "counted", "stage", "missing", "link", "options", "choice_note", "rights", "status_link",
-    "survey_link", "day", "previous_day", "next_update", "money", "points", "layout", "subject",
+    "survey_link", "day", "previous_day", "next_update", "money", "remaining", "points", "layout", "subject",
     "sections", "seller", "reported", "report_link", "carrier", "tracking_link", "signature", "logo",
     "color", "preheader", "subject_order_id", "choose",
 })
@@ -109,7 +109,12 @@ def _dates(facts: NoticeFacts, language: Language) -> dict[str, str]:
 def _money(facts: NoticeFacts, language: Language) -> dict[str, str]:
     if facts.amount is None or not facts.currency:
         return {}
-    return {"money": phrases.localized_money(facts.amount, facts.currency, language)}
+    amounts = {"money": facts.amount, "remaining": facts.remaining}
+    return {
+        name: phrases.localized_money(amount, facts.currency, language)
+        for name, amount in amounts.items()
+        if amount is not None
+    }
 
 
 def _date(language: Language, day: date | None) -> str:
