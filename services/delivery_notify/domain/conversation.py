@@ -106,6 +106,7 @@ class Conversation:
     placed: bool = False
     purchase_count: int | None = None
     market: str = "JP"
+    market_stated_at: datetime | None = None
     ordered_on: date | None = None
     prepaid: Prepaid | None = None
     essential_date: date | None = None

@@ -56,6 +56,7 @@ def on_order_placed(decision: ConversationDecision, event: OrderPlaced) -> None:
         customer_id=event.customer_id,
         purchase_count=event.purchase_count,
         market=event.market,
+        market_stated_at=version.first_at,
         ordered_on=decision.rules.calendar.day(event.placed_at),
         prepaid=_prepaid(event, decision.rules),
         essential_date=event.essential_date,
@@ -71,6 +72,7 @@ def _correct_order(decision: ConversationDecision, event: OrderPlaced, version: 
         decision.ignore("duplicate_order")
         return
     decision.change(lines_digest=version.digest)
+    _change_market(decision, event.market, at)
     _change_lines(decision, event.lines, at, event)
 
 
@@ -87,8 +89,15 @@ def on_order_changed(decision: ConversationDecision, event: OrderChanged) -> Non
 
 def _change_order(decision: ConversationDecision, event: OrderChanged) -> None:
     if event.market:
-        decision.change(market=event.market)
+        _change_market(decision, event.market, event.changed_at)
     _change_lines(decision, event.lines, event.changed_at, None)
+
+
+def _change_market(decision: ConversationDecision, market: str, at: datetime) -> None:
+    """Set the market, whose law applies to later delays, unless a newer statement set it."""
+    stated_at = decision.state.market_stated_at
+    if stated_at is None or at >= stated_at:
+        decision.change(market=market, market_stated_at=at)
 
 
 _keep_change = after_placement(_change_order)
