@@ -14,7 +14,8 @@ class TrackedPromise:
     the day from which the law counts; it may be statutory.
 
     `last_announced_date` and `last_announced_version` name the promise that this one replaces for the customer; an
-    earlier version is skipped if its notice was still unsent.
+    earlier version is skipped if its notice was still unsent. `ship_version` of a delivery date is the version of the
+    ship date that moved it.
     """
 
     day: date | None = None
@@ -30,6 +31,7 @@ class TrackedPromise:
     first_day: date | None = None
     last_announced_date: date | None = None
     last_announced_version: int = 0
+    ship_version: int = 0
 
     @property
     def owed_day(self) -> date | None:

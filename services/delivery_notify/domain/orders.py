@@ -191,19 +191,20 @@ def on_promise_changed(decision: ConversationDecision, event: OrderPromiseChange
 
 
 def on_order_delayed(decision: ConversationDecision, event: OrderDelayed) -> None:
-    """Move the ship date, the delivery date of shipped lines, or announce a delay without a date."""
+    """Move the ship date; without one, move the delivery date of shipped lines and announce a delay of the others."""
     lines = _lines_of(decision, event.line_ids)
     if lines is None:
         return
     at, source, delivery_date = event.delayed_at, _source(event), event.promised_delivery_date
-    shipped = [line for line in lines if not line.open]
     if event.promised_ship_date:
         stated = StatedDate(event.promised_ship_date, at, source, delivery_date, cause=event.cause)
         change_date(decision, SHIP, lines, stated)
-    elif delivery_date and shipped:
+        return
+    shipped = [line for line in lines if not line.open] if delivery_date else []
+    if delivery_date and shipped:
         change_date(decision, DELIVERY, shipped, StatedDate(delivery_date, at, source, cause=event.cause))
-    else:
-        announce_undated_delay(decision, lines, at, event.cause, event.next_update_by)
+    if undated := [line for line in lines if line not in shipped]:
+        announce_undated_delay(decision, undated, at, event.cause, event.next_update_by)
 
 
 def _source(event: Payload) -> str:
@@ -238,10 +239,11 @@ def on_shipment_changed(decision: ConversationDecision, event: ShipmentChanged) 
     known = decision.state.shipments
     before = {line.line_id for line in decision.state.lines if line.open}
     shipments = change(known, event)
-    if shipments is known:
+    if shipments is known and not event.expected_delivery_date:
         decision.ignore("repeated_shipment")
         return
-    decision.change(shipments=shipments)
+    if shipments is not known:
+        decision.change(shipments=shipments)
     _recount(decision)
     reopened = [line for line in decision.state.lines if line.awaiting_shipment and line.line_id not in before]
     overdue = [line for line in reopened if line.shipping.day and line.shipping.notify_at is None]

@@ -105,6 +105,7 @@ def move_delivery(decision: ConversationDecision, line: Line, stated: date | Non
         line, source = promises.with_renewal(DELIVERY, line, delivery_day, decision.now, decision.rules), POLICY
     else:
         return line
+    line = replace(line, delivery=replace(line.delivery, ship_version=line.shipping.version))
     decision.emit(promises.ledger_row(DELIVERY, decision.state.order_id, line, source, decision.now))
     return line
 

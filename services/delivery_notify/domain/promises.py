@@ -141,9 +141,8 @@ def with_chosen_date(line: Line, day: date, now: datetime, rules: NotificationRu
 
 
 def delivery_moved_with_ship_date(line: Line) -> bool:
-    """The newest delivery date took effect together with the newest ship date."""
-    moved_at, ship = line.delivery.changed_at, line.shipping
-    return moved_at is not None and moved_at in (ship.policy_dated_at, ship.promised_at)
+    """The newest delivery date took effect together with the newest ship date, and is announced with it."""
+    return bool(line.delivery.ship_version) and line.delivery.ship_version == line.shipping.version
 
 
 def with_statutory_deadline(line: Line, day: date, at: datetime, rules: NotificationRules) -> Line:
