@@ -3,6 +3,7 @@
 A change of the order's value is passed to the customer's ledger as a timer that is due at once (`store.orders`).
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -50,6 +51,10 @@ class PurchasedOrder:
     cancelled_lines: frozenset[str] = frozenset()
     shop_refunds: Mapping[str, Mapping[str, Decimal]] = field(default_factory=dict)
     """Amounts that the shop paid back by refund and line; the line without a name is what it paid back in general."""
+    shop_refunded_units: Mapping[str, int] = field(default_factory=dict)
+    """Units by line that the shop paid back without naming an amount: they are worth their share of the price."""
+    cancelled_early_at: datetime | None = None
+    """Time of a cancellation of the whole order that came before it."""
     kept_lines: Mapping[str, KeptLine] = field(default_factory=dict)
     kept_amount: Decimal = Decimal(0)
     version: int = 0
@@ -102,6 +107,11 @@ def on_order_placed(decision: PurchaseDecision, placed: OrderPlaced) -> None:
     decision.change(early_changes=())
     for changed in early:
         _change_prices(decision, changed.lines, changed.changed_at)
+    cancelled_at = decision.state.cancelled_early_at
+    if cancelled_at is not None:
+        stated = (placed.lines, *(changed.lines for changed in early if changed.changed_at <= cancelled_at))
+        cancelled = {line.line_id for lines in stated for line in lines}
+        decision.change(cancelled_lines=decision.state.cancelled_lines | cancelled, cancelled_early_at=None)
 
 
 def _record_birthday(decision: PurchaseDecision, placed: OrderPlaced, birthday: str) -> None:
@@ -146,23 +156,29 @@ def on_order_delivered(decision: PurchaseDecision, event: OrderDelivered) -> Non
 
 
 def on_order_cancelled(decision: PurchaseDecision, event: OrderCancelled) -> None:
+    """Cancel the named lines, or all lines of the order: also of one that comes later than its cancellation."""
+    if not event.line_ids and decision.state.customer_id is None:
+        decision.change(cancelled_early_at=event.cancelled_at)
+        return
     cancelled = frozenset(event.line_ids or decision.state.prices)
     decision.change(cancelled_lines=decision.state.cancelled_lines | cancelled)
 
 
 def on_order_refunded(decision: PurchaseDecision, event: OrderRefunded) -> None:
-    """Record a refund of the shop, by line as far as it names lines."""
+    """Record a refund of the shop, by line as far as it names lines. It may come before the order and its prices."""
     if event.refund_id in decision.state.shop_refunds:
         return
     amounts: dict[str, Decimal] = {}
+    units = Counter(decision.state.shop_refunded_units)
     for line in event.lines:
-        price = decision.state.prices.get(line.line_id)
-        share = price.paid * line.quantity / price.quantity if price and price.quantity else Decimal(0)
-        amounts[line.line_id] = line.amount.amount if line.amount else share
+        if line.amount:
+            amounts[line.line_id] = amounts.get(line.line_id, Decimal(0)) + line.amount.amount
+        else:
+            units[line.line_id] += line.quantity
     if event.amount and not event.lines:
         shipping = event.shipping.amount if event.shipping else Decimal(0)
         amounts[""] = max(event.amount.amount - shipping, Decimal(0))
-    decision.change(shop_refunds={**decision.state.shop_refunds, event.refund_id: amounts})
+    decision.change(shop_refunds={**decision.state.shop_refunds, event.refund_id: amounts}, shop_refunded_units=dict(units))
 
 
 def value_order(decision: PurchaseDecision, before: PurchasedOrder) -> None:
@@ -187,6 +203,10 @@ def _paid_back_by_shop(order: PurchasedOrder) -> dict[str, Decimal]:
     for refund in order.shop_refunds.values():
         for line_id, amount in refund.items():
             back[line_id] = back.get(line_id, Decimal(0)) + amount
+    for line_id, quantity in order.shop_refunded_units.items():
+        price = order.prices.get(line_id)
+        if price and price.quantity:
+            back[line_id] = back.get(line_id, Decimal(0)) + price.paid * quantity / price.quantity
     unnamed, total = back.pop("", Decimal(0)), sum((price.paid for price in order.prices.values()), Decimal(0))
     if unnamed and total > 0:
         for line_id, price in order.prices.items():
