@@ -4,8 +4,9 @@ from datetime import date, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import AwareDatetime, BaseModel
+from pydantic import BaseModel
 
+from libs.common.events.values import UtcTime
 from libs.common.http.api_keys import require_caller
 from libs.common.runtime.dependencies import CurrentService
 from services.loyalty.http.dependencies import CurrentLedger, CustomerId
@@ -52,7 +53,7 @@ async def balance(
     service: CurrentService,
     ledger: CurrentLedger,
     customer_id: CustomerId,
-    at: Annotated[AwareDatetime | None, Query(description="Balance at this moment; default: now.")] = None,
+    at: Annotated[UtcTime | None, Query(description="Balance at this moment; default: now.")] = None,
 ) -> Balance:
     """Return the balance; zero for an unknown customer."""
     async with service.pool.acquire() as conn:

@@ -5,10 +5,10 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request
-from pydantic import AwareDatetime, BaseModel
+from pydantic import BaseModel
 
 from libs.common.events.loyalty import LegalBasis
-from libs.common.events.values import Language
+from libs.common.events.values import Language, UtcTime
 from libs.common.http.api_keys import require_caller
 from libs.common.http.problems import Problem
 from libs.common.runtime.dependencies import CurrentService
@@ -99,8 +99,8 @@ async def entries(
 async def statement(
     service: CurrentService,
     customer_id: CustomerId,
-    begin: Annotated[AwareDatetime | None, Query(description="Default: 90 days before the end.")] = None,
-    end: Annotated[AwareDatetime | None, Query(description="Default: now.")] = None,
+    begin: Annotated[UtcTime | None, Query(description="Default: 90 days before the end.")] = None,
+    end: Annotated[UtcTime | None, Query(description="Default: now.")] = None,
     language: Language = Language.JA,
 ) -> Statement:
     """Return the entries of a period with texts in the customer's language; 422 for more than 1,000 lines."""
