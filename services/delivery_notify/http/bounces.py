@@ -104,7 +104,8 @@ def _parse(content_type: str, content: bytes) -> list[MailReport]:
         try:
             body = MailReportBody.model_validate_json(content)
         except ValidationError as error:
-            raise Problem(422, "invalid", f"body: {error.errors()[0]['msg']}") from error
+            fault = error.errors()[0]
+            raise Problem(422, "invalid", f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg']}") from error
         return [MailReport(body.kind, body.address, notice_id_of(body.message_id or ""), body.code)]
     try:
         return parse_reports(content)

@@ -13,7 +13,15 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from jinja2 import ChoiceLoader, FileSystemLoader, PackageLoader, StrictUndefined, Template, nodes
+from jinja2 import (
+    ChoiceLoader,
+    FileSystemLoader,
+    PackageLoader,
+    StrictUndefined,
+    Template,
+    TemplateError,
+    nodes,
+)
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
@@ -28,6 +36,9 @@ from services.delivery_notify.rendering.template_variables import TemplateVariab
 from services.delivery_notify.rendering.texts import phrases
 
 _SUBJECT_END = "\n===\n"
+
+RENDER_ERRORS = (TemplateError, KeyError, TypeError, ValueError)
+"""Errors of a template that does not fit the facts of its notice."""
 
 ALLOWED_FILTERS = (
     "capitalize",
@@ -112,7 +123,7 @@ class Renderer:
         return self._text.parse(source, name)
 
     def render(self, content: NoticeContent) -> RenderedMessage:
-        """Raises `jinja2.UndefinedError` or `KeyError` if a fact that the template uses is missing."""
+        """Raises one of `RENDER_ERRORS` if a fact that the template uses is missing."""
         variables = self._variables.of(content)
         blocks = RenderedBlocks(self._template(content), self._text_of("layout.txt"), variables)
         subject, _, text = blocks.text.partition(_SUBJECT_END)

@@ -20,15 +20,13 @@ from services.delivery_notify.channels.channel import RenderedMessage
 from services.delivery_notify.domain.notices import NoticeFacts
 from services.delivery_notify.policy.consent_law import DelayTerms, Element, laws
 from services.delivery_notify.rendering.content import NoticeContent
-from services.delivery_notify.rendering.renderer import Renderer, Wording
+from services.delivery_notify.rendering.renderer import RENDER_ERRORS, Renderer, Wording
 from services.delivery_notify.rendering.required_texts import texts_of_element
 from services.delivery_notify.rendering.template_samples import RECIPIENT_NAME, SAMPLES, sample_content
 from services.delivery_notify.rendering.template_variables import VARIABLES
 from services.delivery_notify.rendering.texts import phrases
 
 FILE = Path(__file__).with_name("template_lint.toml")
-
-_RENDER_ERRORS = (TemplateError, KeyError, TypeError, ValueError)
 
 
 class InvalidTemplatesError(SystemExit):
@@ -95,7 +93,7 @@ def _sample_faults(renderer: Renderer, case: str, language: Language) -> Iterato
     file = f"{language}/{content.kind}.jinja"
     try:
         rendered = renderer.render(content)
-    except _RENDER_ERRORS as error:
+    except RENDER_ERRORS as error:
         yield TemplateFault(file, f"cannot be rendered ({case}): {type(error).__name__}: {error}")
         return
     for rule, pattern in _forbidden_patterns(language, style=not renderer.is_overridden(file)).items():
@@ -123,7 +121,7 @@ def _law_faults(
     content = replace(content, facts=replace(content.facts, terms=DelayTerms(market, "lint")))
     try:
         rendered = renderer.render(content)
-    except _RENDER_ERRORS:
+    except RENDER_ERRORS:
         return  # reported by `_sample_faults`
     for element in sorted(elements):
         for text in texts_of_element(element, content, renderer.shop.legal_seller):

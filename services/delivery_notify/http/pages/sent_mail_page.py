@@ -20,7 +20,7 @@ from libs.common.web.languages import page_language
 from services.delivery_notify.channels.channel import RenderedMessage
 from services.delivery_notify.http.pages.rendering import PageRenderer
 from services.delivery_notify.rendering.content import NoticeContent
-from services.delivery_notify.rendering.renderer import Renderer
+from services.delivery_notify.rendering.renderer import RENDER_ERRORS, Renderer
 from services.delivery_notify.store import conversations
 
 MAIL_HEADERS = {
@@ -69,11 +69,14 @@ async def show_sent_mail(
         notice_id, *_ = page.links.read_until(Purpose.STAFF_NOTICE, token, service.clock.now())
         async with service.pool.acquire() as conn:
             row = await conversations.read_sent_notice(conn, UUID(notice_id))
-        rendered = page.render_mail(row) if row else None
     except (LinkInvalidError, ValueError):
-        row = rendered = None
-    if row is None or rendered is None:
+        row = None
+    if row is None:
         return page.pages.invalid_link(request, "expired_link")
+    try:
+        rendered = page.render_mail(row)
+    except RENDER_ERRORS:
+        return page.pages.invalid_link(request, "unreadable_mail")
     if as_ == "html":
         return HTMLResponse(rendered.html, headers=MAIL_HEADERS)
     return page.pages.page(
