@@ -72,10 +72,18 @@ def test_the_staff_channel_is_the_one_that_is_chosen(given: dict[str, Any], url:
     assert (found[0].url, found[1]) == (url, recipient)
 
 
-def test_staff_notices_by_mail_go_to_the_staff_address() -> None:
-    found = staff_channel(settings(staff_channel="email", staff_mail="ops@shop.example"))
+@pytest.mark.parametrize(
+    ("staff_mail", "address"),
+    [
+        ("ops@shop.example", "ops@shop.example"),
+        ("Night shift <ops@shop.example>", "ops@shop.example"),
+        ("運用 <ops@例え.テスト>", "ops@xn--r8jz45g.xn--zckzah"),
+    ],
+)
+def test_staff_notices_by_mail_go_to_the_staff_address_without_its_name(staff_mail: str, address: str) -> None:
+    found = staff_channel(settings(staff_channel="email", staff_mail=staff_mail))
     assert found is not None
-    assert found[1] == "ops@shop.example"
+    assert found[1] == address
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ def staff_channel(settings: ChannelSettings) -> tuple[Channel, str] | None:
     """Return the channel for staff notices and its recipient ("" where the channel needs none)."""
     match settings.staff_channel:
         case "email":
-            return _mail_channel(settings), settings.staff_mail or ""
+            return _mail_channel(settings), settings.staff_mailbox
         case "slack" if settings.slack_webhook_url:
             return slack_webhook_channel(_secret_value(settings.slack_webhook_url)), ""
         case "slack":

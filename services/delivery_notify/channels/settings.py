@@ -24,6 +24,12 @@ def _check_mail_address(value: str) -> str:
     return value
 
 
+def _address_of(mailbox: str) -> str:
+    """Return the address of a mailbox, its domain in ASCII."""
+    address = parseaddr(mailbox)[1]
+    return mail_address(address) or address
+
+
 StaffChannel = Literal["none", "email", "slack", "zendesk", "kintone"]
 
 _REQUIRED_BY_CHANNEL = {
@@ -111,5 +117,9 @@ class ChannelSettings(ServiceSettings):
     @property
     def sender_mailbox(self) -> tuple[str, str]:
         """Name and address of the mail sender."""
-        address = parseaddr(self.mail_from)[1]
-        return self.sender_name, mail_address(address) or address
+        return self.sender_name, _address_of(self.mail_from)
+
+    @property
+    def staff_mailbox(self) -> str:
+        """Address of the staff, without the name that the setting may have."""
+        return _address_of(self.staff_mail or "")

@@ -81,15 +81,16 @@ class StaffSender:
         return len(claimed)
 
     async def _encode(self, notice: ClaimedStaffNotice) -> EncodedMessage | None:
+        """Return the message; None for a notice that cannot be rendered or encoded, which must not hold up others."""
+        shop, language = self._texts.shop, self._texts.language
         try:
             rendered = self._texts.render(notice.kind, notice.facts)
+            draft = MessageDraft(notice.staff_notice_id, shop, self._address, language, notice.made_at, rendered)
+            return self._channel.encode(draft)
         except (ValueError, KeyError) as error:
             cause = f"rendering_failed: {type(error).__name__}"
             await self._record(notice, SendOutcome(SendStatus.PERMANENT_FAILURE, cause))
             return None
-        shop, language = self._texts.shop, self._texts.language
-        draft = MessageDraft(notice.staff_notice_id, shop, self._address, language, notice.made_at, rendered)
-        return self._channel.encode(draft)
 
     async def _record(self, notice: ClaimedStaffNotice, outcome: SendOutcome) -> None:
         not_attempted = outcome.status in (SendStatus.CHANNEL_UNAVAILABLE, SendStatus.NOT_ATTEMPTED)
