@@ -10,7 +10,7 @@ from libs.common.decisions.ids import derived_id
 from libs.common.events import issues as ev
 from libs.common.events.notices import NoticeKind
 from libs.common.events.values import Choice, Money, Remedy
-from services.delivery_notify.domain.issue_closure import REFUND_DELAY
+from services.delivery_notify.domain.issue_collections import REFUND_DELAY
 from services.delivery_notify.domain.issue_thread import IssueThread
 from services.delivery_notify.domain.notices import NoticeCreated
 from tests.delivery_notify.conversation_driver import (
@@ -54,7 +54,7 @@ def notices(driver: ConversationDriver, kind: NoticeKind) -> list[NoticeCreated]
 def amounts(driver: ConversationDriver) -> list[tuple[int, int | None]]:
     """The payments that the customer hears of, each with what is still to come."""
     facts = [notice.facts for notice in notices(driver, NoticeKind.REFUNDED)]
-    return [(int(each.amount or 0), each.remaining and int(each.remaining)) for each in facts]
+    return [(int(each.amount or 0), int(each.remaining) if each.remaining else None) for each in facts]
 
 
 def test_each_payment_of_a_refund_in_parts_is_announced_with_what_is_still_to_come() -> None:

@@ -111,7 +111,8 @@ def test_a_refund_of_shipping_alone_costs_no_points() -> None:
 
 def test_a_refund_sent_again_counts_once() -> None:
     history = [placed(line(quantity=3)), delivered(_1=3), refunded(("1", 1, None)), refunded(("1", 1, None))]
-    assert (after(*history).kept_amount, last(*history)) == (2000, (Ignored("order_unchanged"),))
+    assert int(after(*history).kept_amount) == 2000
+    assert list(last(*history)) == [Ignored("order_unchanged")]
 
 
 def test_more_than_the_price_paid_back_leaves_nothing_and_no_debt() -> None:
@@ -120,7 +121,7 @@ def test_more_than_the_price_paid_back_leaves_nothing_and_no_debt() -> None:
 
 def test_a_refund_takes_nothing_of_units_that_are_still_to_arrive() -> None:
     order = after(placed(line(quantity=2)), delivered(_1=1), refunded(("1", 1, None)))
-    assert (order.kept_amount, order.kept_lines["1"].paid) == (1000, 1000)
+    assert [order.kept_amount, order.kept_lines["1"].paid] == [1000, 1000]
 
 
 def test_a_refund_of_an_unknown_line_changes_nothing() -> None:
@@ -129,7 +130,8 @@ def test_a_refund_of_an_unknown_line_changes_nothing() -> None:
 
 def test_an_added_line_is_worth_its_price_once_it_arrives() -> None:
     order = after(placed(), changed(line("2", 500)), delivered(_1=1))
-    assert (order.kept_amount, after(placed(), changed(line("2", 500)), delivered(_2=1)).kept_amount) == (1000, 500)
+    other = after(placed(), changed(line("2", 500)), delivered(_2=1))
+    assert [order.kept_amount, other.kept_amount] == [1000, 500]
 
 
 def test_a_reduced_line_is_worth_what_was_paid_for_the_rest() -> None:
@@ -150,7 +152,7 @@ def test_changes_before_the_order_are_applied_by_their_time() -> None:
     changes = [changed(line(price=2000), hours=2), changed(line(price=500), hours=1)]
     for early in permutations(changes):
         order = after(*early, placed(), delivered())
-        assert (order.kept_amount, order.early_changes) == (2000, ())
+        assert (int(order.kept_amount), len(order.early_changes)) == (2000, 0)
 
 
 def test_an_early_change_keeps_no_contact() -> None:
@@ -165,7 +167,7 @@ def test_a_change_without_lines_is_of_no_use_here() -> None:
 
 def test_a_line_in_another_currency_earns_nothing() -> None:
     order = after(placed(), changed(line("2", 500, currency="USD")), delivered(_1=1, _2=1))
-    assert (order.kept_amount, set(order.prices)) == (1000, {"1"})
+    assert (int(order.kept_amount), set(order.prices)) == (1000, {"1"})
 
 
 def test_a_cancelled_line_is_worth_nothing_and_the_other_keeps_its_value() -> None:

@@ -178,7 +178,9 @@ def on_order_refunded(decision: PurchaseDecision, event: OrderRefunded) -> None:
     if event.amount and not event.lines:
         shipping = event.shipping.amount if event.shipping else Decimal(0)
         amounts[""] = max(event.amount.amount - shipping, Decimal(0))
-    decision.change(shop_refunds={**decision.state.shop_refunds, event.refund_id: amounts}, shop_refunded_units=dict(units))
+    decision.change(
+        shop_refunds={**decision.state.shop_refunds, event.refund_id: amounts}, shop_refunded_units=dict(units)
+    )
 
 
 def value_order(decision: PurchaseDecision, before: PurchasedOrder) -> None:
