@@ -4,12 +4,13 @@ import tomllib
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from libs.common.decisions.shop_calendar import ShopCalendar
 
 FILE = Path(__file__).with_name("notification_rules.toml")
-PREORDER_SCHEDULES = ("half_month", "from_order")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,41 +50,85 @@ class NotificationRules:
         return self.calendar.moment(day + timedelta(days=1), 0)
 
 
+def _local_minute(value: time) -> time:
+    if value.tzinfo or value.second or value.microsecond:
+        raise ValueError("must be a local time of day in hours and minutes, such as 18:00")
+    return value
+
+
+_Cutoff = Annotated[time, AfterValidator(_local_minute)]
+_OpenDays = Annotated[int, Field(ge=1, le=365, strict=True)]
+"""At least 1: a broken promise cannot be renewed for today."""
+_Minutes = Annotated[int, Field(ge=0, le=60, strict=True)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class _Ship(_Section):
+    cutoff: _Cutoff
+    renewals: tuple[_OpenDays, ...]
+    preorder_renewals: tuple[_OpenDays, ...]
+
+
+class _Delivery(_Section):
+    cutoff: _Cutoff
+    renewals: tuple[_OpenDays, ...]
+    transit_days: Annotated[int, Field(ge=0, le=365, strict=True)]
+
+
+class _Updates(_Section):
+    gaps: tuple[_OpenDays, ...]
+    last_gap: _OpenDays
+    hour: Annotated[int, Field(ge=0, le=23, strict=True)]
+
+
+class _Batching(_Section):
+    notice_batching_minutes: _Minutes
+    grace_minutes: _Minutes
+    margin_seconds: Annotated[int, Field(ge=0, le=3600, strict=True)]
+
+
+class _Preorders(_Section):
+    schedule: Literal["half_month", "from_order"]
+
+
+class _RulesFile(_Section):
+    ship: _Ship
+    delivery: _Delivery
+    updates: _Updates
+    batching: _Batching
+    preorders: _Preorders
+
+
 def load_rules(calendar: ShopCalendar, file: Path = FILE, **changes: Any) -> NotificationRules:
-    """Load the rules of the file; `changes` (settings) override them. Raises `ValueError` for invalid rules."""
-    read = tomllib.loads(file.read_text(encoding="utf-8"))
-    ship, delivery, updates, batching = read["ship"], read["delivery"], read["updates"], read["batching"]
+    """Load the rules of the file; `changes` (settings) override them. Raises `ValueError` naming every wrong key."""
+    read = _read(file)
     rules = NotificationRules(
         calendar,
-        ship_cutoff=time.fromisoformat(ship["cutoff"]),
-        delivery_cutoff=time.fromisoformat(delivery["cutoff"]),
-        ship_renewals=tuple(ship["renewals"]),
-        preorder_renewals=tuple(ship["preorder_renewals"]),
-        delivery_renewals=tuple(delivery["renewals"]),
-        transit_days=delivery["transit_days"],
-        update_gaps=tuple(updates["gaps"]),
-        last_update_gap=updates["last_gap"],
-        update_hour=updates["hour"],
-        batching_delay=timedelta(minutes=batching["notice_batching_minutes"]),
-        overdue_grace=timedelta(minutes=batching["grace_minutes"]),
-        deadline_margin=timedelta(seconds=batching["margin_seconds"]),
-        preorder_schedule=read["preorders"]["schedule"],
+        ship_cutoff=read.ship.cutoff,
+        delivery_cutoff=read.delivery.cutoff,
+        ship_renewals=read.ship.renewals,
+        preorder_renewals=read.ship.preorder_renewals,
+        delivery_renewals=read.delivery.renewals,
+        transit_days=read.delivery.transit_days,
+        update_gaps=read.updates.gaps,
+        last_update_gap=read.updates.last_gap,
+        update_hour=read.updates.hour,
+        batching_delay=timedelta(minutes=read.batching.notice_batching_minutes),
+        overdue_grace=timedelta(minutes=read.batching.grace_minutes),
+        deadline_margin=timedelta(seconds=read.batching.margin_seconds),
+        preorder_schedule=read.preorders.schedule,
     )
-    return _validated(replace(rules, **{name: value for name, value in changes.items() if value is not None}))
+    return replace(rules, **{name: value for name, value in changes.items() if value is not None})
 
 
-def _validated(rules: NotificationRules) -> NotificationRules:
-    days = (
-        *rules.ship_renewals,
-        *rules.preorder_renewals,
-        *rules.delivery_renewals,
-        *rules.update_gaps,
-        rules.last_update_gap,
-    )
-    if any(count < 1 for count in days):
-        raise ValueError(
-            "renewals, gaps, last_gap: must be 1 or more open days; a broken promise cannot be renewed for today"
-        )
-    if rules.preorder_schedule not in PREORDER_SCHEDULES:
-        raise ValueError(f"schedule: {rules.preorder_schedule!r} is none of {', '.join(PREORDER_SCHEDULES)}")
-    return rules
+def _read(file: Path) -> _RulesFile:
+    try:
+        return _RulesFile.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
+    except ValidationError as error:
+        faults = (f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+        raise ValueError(f"{file.name}: {'; '.join(faults)}") from None
+    except ValueError as error:
+        raise ValueError(f"{file.name}: not TOML in UTF-8: {error}") from None
