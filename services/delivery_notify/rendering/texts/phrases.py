@@ -156,7 +156,7 @@ def ordinal(number: int) -> str:
 
 def option_label(option: Choice, alternatives: Sequence[str], language: Language) -> str:
     """Return the label of an option; a change to one of the `alternatives` names them."""
-    if option is not Choice.CHANGE or not alternatives:
+    if option != Choice.CHANGE or not alternatives:
         return PHRASES[language].options[option]
     return _ALTERNATIVES[language].format(items=join_items(list(alternatives), language))
 
