@@ -92,7 +92,10 @@ def classify_response(response: httpx.Response) -> SendOutcome:
 
 def json_object(response: httpx.Response) -> dict[str, Any]:
     """Return the JSON object in the body. Raises `ValueError` for any other body."""
-    body = response.json()
+    try:
+        body = response.json()
+    except RecursionError:
+        raise ValueError("body: nested too deeply") from None
     if not isinstance(body, dict):
         raise ValueError("body: not a JSON object")
     return body

@@ -41,4 +41,5 @@ def _is_duplicate(response: httpx.Response) -> bool:
         answer = http_channel.json_object(response)
     except ValueError:
         return False
-    return answer.get("code") == "CB_VA01" and set(answer.get("errors") or ()) == {"record.notice_id.value"}
+    errors = answer.get("errors")
+    return answer.get("code") == "CB_VA01" and isinstance(errors, dict) and set(errors) == {"record.notice_id.value"}

@@ -8,6 +8,7 @@ after a crash between sending and recording, staff see a message twice.
 """
 
 import json
+import re
 
 import httpx
 
@@ -17,6 +18,7 @@ from services.delivery_notify.channels.channel import EncodedMessage, MessageDra
 _TEMPORARY = frozenset({"internal_error", "fatal_error", "request_timeout", "service_unavailable", "team_added_to_org"})
 _PERMANENT = frozenset({"msg_too_long", "no_text", "invalid_blocks", "invalid_arguments", "invalid_charset"})
 MAX_TEXT_LENGTH = 4_000
+_ERROR_CODE = re.compile(r"[a-z0-9_]{1,60}")
 
 
 def slack_webhook_channel(url: str) -> http_channel.HttpChannel:
@@ -47,6 +49,11 @@ def _escape(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
+def _code(error: object) -> str:
+    """Return an error code of Slack; "unknown" for anything else, which must not get into our records."""
+    return error if isinstance(error, str) and _ERROR_CODE.fullmatch(error) else "unknown"
+
+
 def _classify(response: httpx.Response) -> SendOutcome:
     if not response.is_success:
         return http_channel.classify_response(response)
@@ -54,7 +61,7 @@ def _classify(response: httpx.Response) -> SendOutcome:
         answer = http_channel.json_object(response)
     except ValueError:
         return SendOutcome(SendStatus.TEMPORARY_FAILURE, "slack: invalid JSON")
-    error = str(answer.get("error", "unknown"))
+    error = _code(answer.get("error"))
     if answer.get("ok") is True:
         return SendOutcome(SendStatus.SENT)
     if error in _PERMANENT:
