@@ -16,6 +16,7 @@ from services.delivery_notify.domain.conversation import Conversation, Question,
 from services.delivery_notify.domain.notice_creation import create_notice
 from services.delivery_notify.domain.notices import AddressRequested, NoticeFacts
 from services.delivery_notify.domain.order_line import Line
+from services.delivery_notify.domain.prepaid_acceptance import renew_acceptance
 from services.delivery_notify.domain.promises import PAGE, SHIP, ledger_row, with_chosen_date
 from services.delivery_notify.domain.supersede import (
     DELIVERY_DATE_NOTICES,
@@ -78,8 +79,9 @@ def record_decision(
     )
     decision.state = decision.state.with_question(answered)
     lines = [line for line in decision.state.lines if line.line_id in question.line_ids]
-    for line in lines:
-        _apply(decision, line, question, choice, change, by_default=by_default)
+    is_promised = [_apply(decision, line, question, choice, change, by_default=by_default) for line in lines]
+    if any(is_promised):
+        renew_acceptance(decision)
     if change and change.address:
         decision.emit(AddressRequested(decision.state.order_id, question.choice_id, change.address))
     if refund_by and lines:
@@ -107,7 +109,8 @@ def _apply(
     change: RequestedChange | None,
     *,
     by_default: bool,
-) -> None:
+) -> bool:
+    """Apply a decision to a line; return whether it promises another day."""
     line, ship = replace(line, consent_lapses_at=None), line.shipping
     if choice is Choice.CANCEL or (change and change.change is ChangeSubject.ITEM):
         line = replace(line, cancel_requested=True)
@@ -117,6 +120,7 @@ def _apply(
         line = with_chosen_date(line, change.day, decision.now, decision.rules)
         decision.emit(ledger_row(SHIP, decision.state.order_id, line, "customer.decided", decision.now, PAGE))
     decision.put_line(line)
+    return line.shipping is not ship
 
 
 def _notify_cancelled(
