@@ -186,6 +186,27 @@ def test_a_change_without_its_value_is_refused(subject: str, refusal: str) -> No
     assert reasons(list(change(asked(), ChangeSubject(subject)))) == [refusal]
 
 
+EVERYTHING: dict[str, Any] = {"requested_date": date(2020, 1, 1), "requested_sku": "KYUSU-2", "address": OSAKA}
+
+
+@pytest.mark.parametrize("subject", [ChangeSubject.ITEM, ChangeSubject.ADDRESS])
+def test_a_day_that_a_form_sends_beside_another_change_is_not_promised(subject: ChangeSubject) -> None:
+    facts = change(asked(), subject, **EVERYTHING)
+    assert (of(facts, PromiseMade), decided(facts).requested_date) == ([], None)
+
+
+@pytest.mark.parametrize("subject", [ChangeSubject.ITEM, ChangeSubject.DATE])
+def test_an_address_that_a_form_sends_beside_another_change_is_not_stored(subject: ChangeSubject) -> None:
+    values = EVERYTHING | {"requested_date": date(2027, 3, 19)}
+    assert of(change(asked(), subject, **values), AddressRequested) == []
+
+
+@pytest.mark.parametrize("subject", [ChangeSubject.ADDRESS, ChangeSubject.DATE])
+def test_an_item_that_a_form_sends_beside_another_change_is_not_requested(subject: ChangeSubject) -> None:
+    values = EVERYTHING | {"requested_date": date(2027, 3, 19)}
+    assert decided(change(asked(), subject, **values)).requested_sku is None
+
+
 def test_who_waits_without_a_date_has_accepted_that() -> None:
     driver = asked(delay=undated())
     answer(driver, Choice.WAIT)

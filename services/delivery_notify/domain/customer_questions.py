@@ -139,10 +139,19 @@ def on_answer(decision: ConversationDecision, answer: CustomerAnswered) -> None:
     if refusal:
         decision.ignore(refusal)
         return
-    change = None
-    if answer.choice is Choice.CHANGE:
-        change = RequestedChange(answer.change, answer.requested_date, answer.requested_sku, answer.address)
+    change = _requested_change(answer) if answer.choice is Choice.CHANGE else None
     record_decision(decision, question, answer.choice, change, by_default=False)
+
+
+def _requested_change(answer: CustomerAnswered) -> RequestedChange:
+    """Return the change with the value of its subject alone: a form also sends its hidden fields, unchecked."""
+    match answer.change:
+        case ChangeSubject.ITEM:
+            return RequestedChange(answer.change, sku=answer.requested_sku)
+        case ChangeSubject.ADDRESS:
+            return RequestedChange(answer.change, address=answer.address)
+        case ChangeSubject.DATE:
+            return RequestedChange(answer.change, day=answer.requested_date)
 
 
 def refusal_of(question: Question, answer: CustomerAnswered, now: datetime, calendar: ShopCalendar) -> str | None:
