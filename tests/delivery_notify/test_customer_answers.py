@@ -124,7 +124,7 @@ def test_a_chosen_day_is_promised_on_the_page() -> None:
     driver = asked()
     facts = change(driver, ChangeSubject.DATE, requested_date=date(2027, 3, 19))
     (row,) = of(facts, PromiseMade)
-    assert (row.ship_date, row.version, row.source, row.surface) == (
+    assert (row.day, row.version, row.source, row.surface) == (
         date(2027, 3, 19),
         3,
         "customer.decided",

@@ -57,7 +57,7 @@ def line_of(driver: ConversationDriver, line_id: str = "1") -> Line:
 
 
 def rows(driver: ConversationDriver) -> list[tuple[str, int, date, str | None]]:
-    return [(row.subject_id, row.version, row.ship_date, row.surface) for row in of(driver.facts, PromiseMade)]
+    return [(row.subject_id, row.version, row.day, row.surface) for row in of(driver.facts, PromiseMade)]
 
 
 def test_an_added_line_is_promised_as_of_the_change() -> None:

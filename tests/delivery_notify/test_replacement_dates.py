@@ -42,7 +42,8 @@ def delayed(day: date, version: int = 2, previous: date = FRIDAY, **more: Any) -
 
 
 def part_shipped(**more: Any) -> ev.IssueReplacementPartShipped:
-    known = {"lines": (LineQuantity(line_id="1", quantity=1),), "remaining_ship_date": NEXT_FRIDAY}
+    unit = (LineQuantity(line_id="1", quantity=1),)
+    known = {"lines": unit, "remaining_lines": unit, "remaining_ship_date": NEXT_FRIDAY}
     return issue(ev.IssueReplacementPartShipped, **{**known, **more})
 
 
@@ -70,7 +71,7 @@ def last(driver: ConversationDriver) -> NoticeCreated:
 
 
 def versions(driver: ConversationDriver) -> list[tuple[int, date]]:
-    return [(row.version, row.ship_date) for row in of(driver.facts, PromiseMade) if row.subject == "replacement"]
+    return [(row.version, row.day) for row in of(driver.facts, PromiseMade) if row.subject == "replacement"]
 
 
 def test_a_replacement_ordered_twice_is_announced_once() -> None:

@@ -130,7 +130,7 @@ def test_a_delivery_date_that_keeps_the_promise_is_no_notice(day: date) -> None:
 
 def test_the_first_delivery_date_of_a_line_was_announced_by_the_shop() -> None:
     driver = drive(placed(), shipped(expected_delivery_date=TUESDAY))
-    (row,) = [each for each in of(driver.facts, PromiseMade) if each.ship_date == TUESDAY]
+    (row,) = [each for each in of(driver.facts, PromiseMade) if each.day == TUESDAY]
     assert (driver.kinds, row.surface, row.version) == ([], "shop", 1)
 
 

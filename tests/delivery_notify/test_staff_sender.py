@@ -10,7 +10,7 @@ import pytest
 from libs.common.events.values import Language
 from services.delivery_notify.channels.channel import EncodedMessage, MessageDraft, SendOutcome, SendStatus
 from services.delivery_notify.channels.smtp import MailEncoder
-from services.delivery_notify.domain.staff_notices import StaffKind, StaffNotice
+from services.delivery_notify.domain.staff_notices import StaffKind, StaffNoticeCreated
 from services.delivery_notify.rendering.texts.staff import StaffTexts
 from services.delivery_notify.sending.retry_policy import MAX_ATTEMPTS
 from services.delivery_notify.sending.staff_sender import BATCH_SIZE, StaffSender
@@ -59,7 +59,7 @@ async def notice(live: Live, number: int = 1, kind: StaffKind = StaffKind.MAIL_B
     made_at = datetime.now(UTC) + timedelta(seconds=number)
     known = {"channel": "email", "cause": f"cause {number}"}
     async with live.service.pool.acquire() as conn:
-        await staff_notices.save(conn, [StaffNotice(kind, (str(number),), made_at, facts or known)])
+        await staff_notices.save(conn, [StaffNoticeCreated(kind, (str(number),), made_at, facts or known)])
 
 
 async def rows(live: Live) -> list[dict[str, Any]]:

@@ -13,7 +13,12 @@ from libs.common.events.issues import (
 from libs.common.events.notices import NoticeKind
 from services.delivery_notify.domain.context import ConversationDecision
 from services.delivery_notify.domain.issue_notices import issue_facts, notify_issue, withdraw_issue
-from services.delivery_notify.domain.issue_thread import IssueThread, PendingNotice, mark_answered
+from services.delivery_notify.domain.issue_thread import (
+    Appointment,
+    IssueThread,
+    PendingNotice,
+    mark_answered,
+)
 from services.delivery_notify.domain.notices import NoticeFacts
 
 REFUND_DELAY = timedelta(minutes=30)
@@ -40,7 +45,11 @@ def on_collection_requested(
 
 def on_collection_booked(decision: ConversationDecision, thread: IssueThread, event: IssueCollectionBooked) -> None:
     """Announce the appointment. `update_number` counts missed visits: one that the customer moved is not missed."""
-    window = event.window
+    window, known = event.window, thread.appointment
+    appointment = Appointment(event.collection_id, event.attempt, window, known.number + 1 if known else 1)
+    if known and replace(appointment, number=known.number) == known:
+        decision.ignore("same_appointment")
+        return
     facts = NoticeFacts(
         day=window.day,
         from_hour=window.from_hour,
@@ -48,9 +57,9 @@ def on_collection_booked(decision: ConversationDecision, thread: IssueThread, ev
         update_number=thread.missed_visits + 1,
         **issue_facts(decision.state, thread),
     )
-    decision.put_thread(mark_answered(thread))
+    decision.put_thread(replace(mark_answered(thread), appointment=appointment))
     withdraw_issue(decision, event.issue_id, frozenset({NoticeKind.COLLECTION_BOOKED}), "superseded")
-    cause = (event.collection_id, event.attempt, window.day, window.from_hour, window.to_hour)
+    cause = (event.collection_id, event.attempt, window.day, window.from_hour, window.to_hour, appointment.number)
     notify_issue(decision, thread, NoticeKind.COLLECTION_BOOKED, facts, cause=cause)
 
 

@@ -6,7 +6,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from libs.common.decisions.fast_replace import replace
-from libs.common.events.values import Reason
+from libs.common.events.values import Reason, TimeWindow
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,16 @@ class ApologyPoints:
     announced: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Appointment:
+    """The newest announced appointment of a collection; `number` counts those of the issue, from 1."""
+
+    collection_id: UUID
+    attempt: int
+    window: TimeWindow
+    number: int = 1
+
+
 @dataclass(frozen=True)
 class IssueThread:
     """Notices about one issue. `pending` is due at `notify_at`; `missed_visits` counts failed collections."""
@@ -73,6 +83,7 @@ class IssueThread:
     updates_sent: int = 0
     missed_visits: int = 0
     apology: ApologyPoints | None = None
+    appointment: Appointment | None = None
 
 
 def mark_answered(thread: IssueThread) -> IssueThread:

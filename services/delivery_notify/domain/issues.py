@@ -105,7 +105,8 @@ def _notify_without_news(decision: ConversationDecision, thread: IssueThread) ->
     """Send an announced update for which there is no news; that is an anomaly of the review."""
     decision.anomaly("update_due_without_news", str(thread.issue_id))
     day = decision.rules.next_update_by(decision.now, thread.updates_sent)
-    number, cause = thread.updates_sent + 1, (thread.issue_id, thread.notify_at)
+    number = thread.updates_sent + 1
+    cause = (thread.issue_id, thread.notify_at, number)  # the review itself is announced under its deadline alone
     decision.put_thread(await_update(replace(thread, updates_sent=number), decision.rules.update_time(day)))
     facts = NoticeFacts(day=day, next_update_by=day, update_number=number, **issue_facts(decision.state, thread))
     notify_issue(decision, thread, NoticeKind.REVIEW_STARTED, facts, cause=cause)

@@ -143,7 +143,8 @@ def on_replacement_delivery_changed(
         **issue_facts(decision.state, thread),
     )
     withdraw_issue(decision, thread.issue_id, frozenset({NoticeKind.REPLACEMENT_DELIVERY_CHANGED}), "superseded")
-    cause = (event.replacement_id, event.previous_date, event.expected_delivery_date)
+    # By its time: a day that moves back and forth is news every time.
+    cause = (event.replacement_id, event.previous_date, event.expected_delivery_date, event.changed_at)
     notify_issue(decision, thread, NoticeKind.REPLACEMENT_DELIVERY_CHANGED, facts, cause=cause)
 
 
