@@ -3,6 +3,7 @@
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -25,6 +26,7 @@ from tests.loyalty.histories import (
     order_changed,
     refunded,
     resolved,
+    reviewed,
     timer_fired,
 )
 
@@ -109,6 +111,44 @@ def test_a_tier_that_the_rules_do_not_know_any_more_counts_as_the_first() -> Non
     bought(10_000, "A-2", ledger)
     granted = [event for event in ledger.events if isinstance(event, PointsGranted)]
     assert granted[-1].points == 100  # without the factor of silver
+
+
+def test_points_that_are_still_on_hold_do_not_count_when_others_vest() -> None:
+    ledger = InMemoryLedger().with_purchase("60000", "A-1").apply(order_changed("A-1")).advance(DAY)
+    ledger.with_purchase("40000", "A-2").apply(order_changed("A-2")).advance(HOLD - DAY)
+    assert tier_of(ledger) == ""
+    assert tier_of(ledger.advance(DAY)) == "silver"
+
+
+def test_the_first_tier_has_no_period_and_no_timer() -> None:
+    ledger = bought(100_000)
+    assert ledger.timers[TIER] == ledger.now + YEAR
+    ledger.apply(refunded("99901"))
+    membership = ledger.account.current_membership()
+    assert (membership.tier, membership.since, membership.until) == ("regular", None, None)
+    assert TIER not in ledger.timers
+
+
+def test_a_refund_is_judged_by_the_period_in_which_the_tier_was_reached() -> None:
+    ledger = bought(100_000).advance(YEAR - 2 * HOLD)
+    bought(10_000, "A-2", ledger)
+    ledger.apply(refunded("10000", order_id="A-2"))
+    assert tier_of(ledger) == "silver"
+
+
+def tier_apology(**limits: Any) -> LedgerRules:
+    """Rules under which an apology counts for the tier."""
+    rules = [rule.model_dump() | {"counts_for_tier": rule.fault is Fault.MERCHANT} for rule in RULES.rules]
+    return with_rules(rules=rules, **limits)
+
+
+@pytest.mark.parametrize("approved", [True, False])
+def test_an_apology_counts_for_the_tier_as_its_rule_says_also_after_a_review(approved: bool) -> None:
+    limits = {"days": 180, "max_grants": 1}
+    ledger = InMemoryLedger(rules=tier_apology(limits=limits)).apply(resolved(), resolved(UUID(int=2)))
+    ledger.apply(reviewed(approved, UUID(int=2)))
+    counted = [lot.counts_for_tier for lot in ledger.account.lots.values()]
+    assert counted == ([True, True] if approved else [True])
 
 
 BORN = "02-29"

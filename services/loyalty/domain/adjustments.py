@@ -83,9 +83,10 @@ def decide_review(decision: LedgerDecision, command: DecideReview) -> None:
         grant_apology(decision, award, command.cause, withheld.order_id, staff=command.staff, note=command.comment)
 
 
-def _recorded_award(decision: LedgerDecision, points: int, inputs: dict[str, str]) -> Award:
+def _recorded_award(decision: LedgerDecision, points: int, inputs: dict[str, Any]) -> Award:
     """Return the award of the rule version that was in force when the grant was withheld."""
     rules = decision.award_rules
     basis = LegalBasis(inputs.get("legal_basis", LegalBasis.AFTER_SERVICE))
     rule, version = inputs.get("rule", "unknown"), inputs.get("version", rules.version)
-    return Award(points, rule, version, basis, False, rules.hold_days, rules.validity_days, inputs)
+    counts = bool(inputs.get("counts_for_tier", False))
+    return Award(points, rule, version, basis, counts, rules.hold_days, rules.validity_days, inputs)

@@ -119,7 +119,8 @@ def _withhold(decision: LedgerDecision, event: IssueResolved, cause: str, award:
     limited = code in (WithheldCode.TOO_MANY, WithheldCode.TOO_MUCH)
     reviewable = limits if limits and limited and limits.when_exceeded == "review" else None
     review_by = decision.now + timedelta(days=reviewable.review_days) if reviewable else None
-    inputs = {"rule": award.rule, "version": award.version, "legal_basis": award.legal_basis}
+    rule = {"rule": award.rule, "version": award.version, "legal_basis": award.legal_basis}
+    inputs = rule | {"counts_for_tier": award.counts_for_tier}
     withheld = WithheldGrant(
         cause,
         decision.state.customer_id,
