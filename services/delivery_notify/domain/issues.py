@@ -73,7 +73,7 @@ def on_accepted(decision: ConversationDecision, thread: IssueThread, event: Issu
 
 
 def _items(lines: tuple[IssueLine, ...]) -> tuple[ReportedItem, ...]:
-    return tuple(ReportedItem(line.line_id, line.part or line.name, line.quantity) for line in lines)
+    return tuple(ReportedItem(line.line_id, line.part or line.name or line.sku, line.quantity) for line in lines)
 
 
 def on_update_due(decision: ConversationDecision, issue_id: UUID) -> None:

@@ -116,7 +116,7 @@ def _change_lines(
                 lines=(*decision.state.lines, _new_line(decision, ordered, decision.state.market, moment, at))
             )
         elif line.stated_at is None or at >= line.stated_at:
-            decision.put_line(replace(line, name=ordered.name, quantity=ordered.quantity, stated_at=at))
+            decision.put_line(replace(line, name=ordered.name or ordered.sku, quantity=ordered.quantity, stated_at=at))
         else:
             decision.ignore("older_change")
     _recount(decision)
@@ -150,7 +150,7 @@ def _new_line(
     order_id, rules = decision.state.order_id, decision.rules
     line = Line(
         ordered.line_id,
-        ordered.name,
+        ordered.name or ordered.sku,
         ordered.quantity,
         ordered.preorder,
         stated_at=stated_at,

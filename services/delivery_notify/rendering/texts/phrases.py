@@ -120,7 +120,10 @@ def localized_points(points: int, language: Language) -> str:
 
 
 def greeting(name: str, language: Language) -> str:
-    return f"{name} 様" if language == Language.JA else f"Dear {name},"
+    """Return the greeting; of a customer without a name, for an order may lack it."""
+    if language == Language.JA:
+        return f"{name} 様" if name else "お客様"
+    return f"Dear {name}," if name else "Dear customer,"
 
 
 def thanks(purchase_count: int | None, language: Language, last_purchased_item: str | None = None) -> str:
