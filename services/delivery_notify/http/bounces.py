@@ -114,18 +114,23 @@ def _parse(content_type: str, content: bytes) -> list[MailReport]:
 
 
 async def _process(tx: ServiceTransaction, report: MailReport) -> bool:
-    """Send a bounced notice by its next channel, or record it as failed; return whether the address was suppressed."""
-    if report.notice_id is None or (bounced := await bounces.find_sent_mail(tx.conn, report.notice_id)) is None:
-        return False  # a message that we have no record of
-    if bounced.is_sent and report.kind == MailReportKind.BOUNCE:
-        if not await bounces.retry_on_next_channel(tx.conn, bounced.notice_id, report.cause, tx.now):
-            await bounces.fail(tx.conn, bounced.notice_id, report.cause, tx.now)
-        await tx.write([_notice_failed(bounced, report, tx)])
-    if not report.suppresses_address:
-        return False
-    await preferences.suppress_digest(tx.conn, "email", bounced.address_digest, report.cause, tx.now)
-    await staff_notices.save(tx.conn, [_address_suppressed(bounced.customer_id, report, tx)])
+    """Process a report about one mail, which may hold several notices; return whether its address was suppressed."""
+    found = await bounces.find_sent_notices(tx.conn, report.notice_id) if report.notice_id else []
+    for bounced in found:
+        if bounced.is_sent and report.kind == MailReportKind.BOUNCE:
+            await _resend_or_fail(tx, bounced, report)
+    if not found or not report.suppresses_address:
+        return False  # a message that we have no record of, or a report that says nothing about its mailbox
+    await preferences.suppress_digest(tx.conn, "email", found[0].address_digest, report.cause, tx.now)
+    await staff_notices.save(tx.conn, [_address_suppressed(found[0].customer_id, report, tx)])
     return True
+
+
+async def _resend_or_fail(tx: ServiceTransaction, bounced: BouncedNotice, report: MailReport) -> None:
+    """Send a bounced notice by its next channel, or record it as failed."""
+    if not await bounces.retry_on_next_channel(tx.conn, bounced.notice_id, report.cause, tx.now):
+        await bounces.fail(tx.conn, bounced.notice_id, report.cause, tx.now)
+    await tx.write([_notice_failed(bounced, report, tx)])
 
 
 def _address_suppressed(customer_id: str, report: MailReport, tx: ServiceTransaction) -> StaffNoticeCreated:

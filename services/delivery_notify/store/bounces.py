@@ -23,14 +23,16 @@ class BouncedNotice:
     is_sent: bool
 
 
-async def find_sent_mail(conn: Connection, notice_id: UUID) -> BouncedNotice | None:
-    row = await conn.fetchrow(
+async def find_sent_notices(conn: Connection, message_key: UUID) -> list[BouncedNotice]:
+    """Return the notices of one mail, by the key in its `Message-ID`: that of its notice, or of a group of notices."""
+    rows = await conn.fetch(
         """SELECT notice_id, order_id, customer_id, issue_id, kind, address_digest,
                   status = 'sent' AND channel = 'email' AS is_sent
-           FROM notices WHERE notice_id = $1 AND address_digest IS NOT NULL FOR UPDATE""",
-        notice_id,
+           FROM notices WHERE (notice_id = $1 OR batch_id = $1) AND address_digest IS NOT NULL
+           ORDER BY notice_id FOR UPDATE""",
+        message_key,
     )
-    return BouncedNotice(*row.values()) if row else None
+    return [BouncedNotice(*row.values()) for row in rows]
 
 
 async def fail(conn: Connection, notice_id: UUID, cause: str, now: datetime) -> None:
@@ -51,7 +53,8 @@ async def retry_on_next_channel(conn: Connection, notice_id: UUID, cause: str, n
                   failed_channels = array_append(coalesce(n.failed_channels, '{}'), 'email')
            WHERE n.notice_id = $1 AND n.settled_at > $3::timestamptz - interval '7 days' AND NOT EXISTS (
                SELECT 1 FROM notices l
-               WHERE l.order_id = n.order_id AND l.sequence > n.sequence AND l.status = 'sent')""",
+               WHERE l.order_id = n.order_id AND l.sequence > n.sequence AND l.status = 'sent'
+                 AND (l.batch_id IS NULL OR l.batch_id IS DISTINCT FROM n.batch_id))""",
         notice_id,
         cause,
         now,
