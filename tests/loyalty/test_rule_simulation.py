@@ -4,10 +4,12 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from uuid import UUID
 
 import asyncpg
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer import Typer
@@ -15,14 +17,23 @@ from typer.testing import CliRunner
 
 from libs.common.events.loyalty import GrantKind
 from libs.common.events.registry import AnyEvent
-from libs.common.events.values import Fault, Reason
+from libs.common.events.values import Fault, Money, Reason
 from services.loyalty.cli.simulate_rules import simulate_rules
 from services.loyalty.domain.rule_simulation import RecordedAward, simulate
 from services.loyalty.ledger.entries import Entry, EntryKind, WithheldGrant
 from services.loyalty.settings import AWARD_FILE
 from services.loyalty.store.ledger import LedgerStore
 from tests.examples import examples
-from tests.loyalty.histories import LEDGER_RULES, RULES, InMemoryLedger, order_changed, refunded, reopened, resolved
+from tests.loyalty.histories import (
+    HOLD,
+    LEDGER_RULES,
+    RULES,
+    InMemoryLedger,
+    order_changed,
+    refunded,
+    reopened,
+    resolved,
+)
 
 SHIPPED = AWARD_FILE.read_text(encoding="utf-8")
 
@@ -64,6 +75,49 @@ def test_the_same_rules_give_the_same_points(issues: list[AnyEvent], amounts: li
         ledger.advance(timedelta(hours=1)).with_purchase(str(amount)).apply(order_changed())
     comparison = simulate(RULES, recorded_awards_of(ledger))
     assert comparison.changed() == []
+
+
+def test_a_later_delivery_is_simulated_at_the_rate_of_the_first_one() -> None:
+    ledger = InMemoryLedger().with_purchase("60000", "A-1").apply(order_changed("A-1"))
+    ledger.with_purchase("200000", "A-2").apply(order_changed("A-2")).advance(HOLD)
+    assert ledger.account.current_membership().tier == "silver"
+    ledger.with_purchase("90000", "A-1").apply(order_changed("A-1", 2))
+    assert [award.points for award in simulate(RULES, recorded_awards_of(ledger)).awards] == [600, 2000, 300]
+
+
+def test_without_points_for_purchases_they_are_worth_nothing_in_the_simulation() -> None:
+    ledger = InMemoryLedger().with_purchase().apply(order_changed())
+    assert simulate(RULES.model_copy(update={"purchase": None}), recorded_awards_of(ledger)).by_rule() == {
+        "purchase": (49, 0)
+    }
+
+
+@pytest.mark.parametrize(("max_points", "points"), [(549, [549, 0]), (550, [549, 1]), (None, [549, 549])])
+def test_the_limit_of_points_cuts_the_last_apology(max_points: int | None, points: list[int]) -> None:
+    ledger = InMemoryLedger().apply(*(resolved(UUID(int=n)) for n in (1, 2)))
+    assert RULES.limits
+    limits = RULES.limits.model_copy(update={"max_points": max_points, "max_grants": None})
+    comparison = simulate(RULES.model_copy(update={"limits": limits}), recorded_awards_of(ledger))
+    assert [award.points for award in comparison.awards] == points
+
+
+def test_an_apology_before_the_period_of_the_limit_does_not_count() -> None:
+    assert RULES.limits
+    limits = RULES.limits.model_copy(update={"max_grants": 1})
+    for days, points in ((limits.days, [549, 549]), (limits.days - 1, [549, 0])):
+        ledger = InMemoryLedger().apply(resolved(UUID(int=1))).advance(timedelta(days=days))
+        ledger.apply(resolved(UUID(int=2)))
+        comparison = simulate(RULES.model_copy(update={"limits": limits}), recorded_awards_of(ledger))
+        assert [award.points for award in comparison.awards] == points, days
+
+
+def test_the_largest_difference_is_listed_first() -> None:
+    history = [resolved(UUID(int=n), value=Money(amount=Decimal(n * 1000), currency="JPY")) for n in (1, 9, 4)]
+    doubled = RULES.model_copy(update={"points_per_unit": {"JPY": Decimal(2)}})
+    changes = [
+        award.change for award in simulate(doubled, recorded_awards_of(InMemoryLedger().apply(*history))).changed()
+    ]
+    assert changes == [450, 200, 50]
 
 
 def test_other_rules_give_other_points() -> None:
@@ -119,3 +173,13 @@ async def test_wrong_rules_are_refused_with_the_name_of_the_field(tmp_path: Path
     code, output = await asyncio.to_thread(run, "postgresql://nowhere", tmp_path, wrong)
     assert code == 2
     assert "rules.2.points" in output
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"[[[", b"version = 1"])
+async def test_a_file_that_holds_no_rules_is_refused_by_its_name(tmp_path: Path, content: bytes) -> None:
+    rules, app = tmp_path / "new.toml", Typer()
+    rules.write_bytes(content)
+    app.command()(simulate_rules)
+    options = ["--rules", str(rules), "--database-url", "postgresql://nowhere"]
+    result = await asyncio.to_thread(CliRunner().invoke, app, options)
+    assert (result.exit_code, result.output.startswith(f"{rules}: ")) == (2, True)

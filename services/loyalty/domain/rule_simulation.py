@@ -81,12 +81,12 @@ def simulate(rules: AwardRules, recorded_awards: Iterable[RecordedAward]) -> Rul
     """Recalculate every award; `recorded_awards` may come in any order."""
     comparison = RuleComparison(rules.version)
     granted: defaultdict[str, list[tuple[datetime, int]]] = defaultdict(list)
-    per_order = Counter[str]()
+    orders: dict[str, _SimulatedOrder] = {}
     for recorded in sorted(recorded_awards, key=lambda award: (award.at, award.cause)):
         if "amount" not in recorded.inputs:
             comparison.skipped += 1
         elif recorded.kind is GrantKind.PURCHASE:
-            comparison.awards.append(_simulate_purchase(rules, recorded, per_order))
+            comparison.awards.append(_simulate_purchase(rules, recorded, orders))
         else:
             comparison.awards.append(_simulate_apology(rules, recorded, granted[recorded.customer_id]))
     return comparison
@@ -125,15 +125,26 @@ def _cap_to_limit(rules: AwardRules, points: int, at: datetime, granted: Sequenc
     return points if limits.max_points is None else max(0, min(points, limits.max_points - sum(recent)))
 
 
-def _simulate_purchase(rules: AwardRules, recorded: RecordedAward, per_order: Counter[str]) -> SimulatedAward:
+@dataclass(slots=True)
+class _SimulatedOrder:
+    """An order in the simulation: its first delivery, which fixes the rate, and the points granted so far."""
+
+    tier: str
+    day: date
+    points: int = 0
+
+
+def _simulate_purchase(
+    rules: AwardRules, recorded: RecordedAward, orders: dict[str, _SimulatedOrder]
+) -> SimulatedAward:
     """Simulate the order's points up to this award, less those of its earlier deliveries."""
-    order = recorded.cause.rpartition(":")[0]
     inputs, day = recorded.inputs, date.fromisoformat(recorded.inputs["day"])
-    amount, currency, tier = Decimal(inputs["amount"]), inputs["currency"], inputs["tier"]
+    amount, currency = Decimal(inputs["amount"]), inputs["currency"]
+    order = orders.setdefault(recorded.cause.rpartition(":")[0], _SimulatedOrder(inputs["tier"], day))
     points = 0
     if rules.purchase is not None:
-        per_unit = purchase_rate(rules, currency, tier, day)
-        due = purchase_award(rules, purchase_points(amount, per_unit), amount, currency, tier, day, per_unit)
-        points = max(0, due.points - per_order[order])
-    per_order[order] += points
+        per_unit = purchase_rate(rules, currency, order.tier, order.day)
+        due = purchase_award(rules, purchase_points(amount, per_unit), amount, currency, order.tier, day, per_unit)
+        points = max(0, due.points - order.points)
+    order.points += points
     return SimulatedAward(recorded, "purchase", points)
