@@ -23,10 +23,12 @@ from services.loyalty.domain.orders import BirthdayProvided, PurchaseChanged, Pu
 from services.loyalty.domain.timers import BIRTHDAY, purchase_timer, timer_name
 from services.loyalty.store.ledger import LEDGER
 
+# An order that arrives late must not undo the birthday of a newer one.
 _UPSERT_BIRTHDAYS = """
     INSERT INTO birthdays (customer_id, month_day, provided_at)
     SELECT * FROM unnest($1::text[], $2::text[], $3::timestamptz[])
-    ON CONFLICT (customer_id) DO UPDATE SET month_day = excluded.month_day, provided_at = excluded.provided_at"""
+    ON CONFLICT (customer_id) DO UPDATE SET month_day = excluded.month_day, provided_at = excluded.provided_at
+    WHERE coalesce(birthdays.provided_at, '-infinity') <= excluded.provided_at"""
 
 _ORDER: TypeAdapter[PurchasedOrder] = TypeAdapter(PurchasedOrder)
 
@@ -61,7 +63,8 @@ class OrderStore:
 
     async def save(self, conn: Connection, changed: Mapping[str, StoredOrder], records: Sequence[Record]) -> None:
         await self._table.save(conn, {key: (stored.version, stored.order) for key, stored in changed.items()})
-        birthdays = {record.customer_id: record for record in records if isinstance(record, BirthdayProvided)}
+        provided = (record for record in records if isinstance(record, BirthdayProvided))
+        birthdays = {each.customer_id: each for each in sorted(provided, key=lambda each: each.provided_at)}
         if birthdays:
             rows = sorted((each.customer_id, each.month_day, each.provided_at) for each in birthdays.values())
             await conn.execute(_UPSERT_BIRTHDAYS, *columns(rows))
