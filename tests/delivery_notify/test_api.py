@@ -19,6 +19,15 @@ async def test_the_notices_of_an_order_are_listed_without_personal_data(database
     assert "花子" not in answer.text
 
 
+async def test_a_notice_of_a_newer_version_is_listed_with_its_kind(database: MakeDatabase) -> None:
+    async with notifying(await database("delivery_notify")) as live:
+        await take(live, order(), later())
+        await settled(live)
+        await live.service.pool.execute("UPDATE notices SET kind = 'order_praised'")
+        answer = await live.client.get(f"/v1/orders/{ORDER}/notices", headers=STOREFRONT)
+    assert (answer.status_code, answer.json()["notices"][0]["kind"]) == (200, "order_praised")
+
+
 async def test_the_promises_of_an_order_are_listed(database: MakeDatabase) -> None:
     async with notifying(await database("delivery_notify")) as live:
         await take(live, order(), later())

@@ -26,7 +26,7 @@ OrderId = Annotated[str, Path(min_length=1, max_length=128)]
 
 class NoticeView(BaseModel):
     notice_id: UUID
-    kind: NoticeKind
+    kind: NoticeKind | str  # a notice written by a newer version has a kind that this one does not know
     issue_id: UUID | None
     status: str
     promised_date: date | None
