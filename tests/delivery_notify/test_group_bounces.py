@@ -35,7 +35,8 @@ async def grouped(database: str, smtp: Mailbox, *, one_order: bool = False, **mo
         if one_order:
             await live.service.pool.execute(
                 """INSERT INTO notices (notice_id, order_id, customer_id, kind, facts, made_at, due_at, contact_by)
-                   SELECT 'ffffffff-ffff-4fff-bfff-ffffffffffff', order_id, customer_id, kind, facts, made_at, due_at, contact_by
+                   SELECT 'ffffffff-ffff-4fff-bfff-ffffffffffff', order_id, customer_id, kind, facts, made_at, due_at,
+                          contact_by
                    FROM notices"""
             )
         await live.service.pool.execute("UPDATE notices SET batched = true, due_at = made_at")
