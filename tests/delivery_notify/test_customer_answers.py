@@ -260,7 +260,7 @@ def test_a_cancelled_replacement_is_refunded_by_the_issue_and_not_by_the_order()
     assert (decided(facts).issue_id, decided(facts).refund_due_on, cancelled_notices(facts)) == (ISSUE, None, [])
 
 
-def test_a_cancellation_withdraws_what_was_still_to_be_said_about_its_lines() -> None:
+def test_a_cancellation_withdraws_what_was_still_to_be_announced_about_its_lines() -> None:
     driver = asked()
     driver.handle(OrderPromiseChanged(order_id=ORDER, promised_ship_date=MAY, changed_at=driver.now))
     unsent = driver.notices[-1]

@@ -111,7 +111,7 @@ def test_details_asked_for_leave_no_update_to_announce() -> None:
     assert driver.timers == {"overdue": driver.timers["overdue"]}
 
 
-def test_a_review_is_announced_with_the_day_on_which_it_ends_and_told_to_staff() -> None:
+def test_a_review_is_announced_with_the_day_on_which_it_ends_also_to_staff() -> None:
     driver = drive(placed(), ACCEPTED, REVIEW)
     assert (last(driver).kind, last(driver).facts.day) == (NoticeKind.REVIEW_STARTED, WEDNESDAY)
     (staff,) = of(driver.facts, StaffNoticeCreated)

@@ -62,7 +62,7 @@ def thread_of(driver: ConversationDriver) -> IssueThread:
     return thread
 
 
-def said(driver: ConversationDriver, kind: NoticeKind) -> list[tuple[date | None, date | None]]:
+def days_announced(driver: ConversationDriver, kind: NoticeKind) -> list[tuple[date | None, date | None]]:
     return [(notice.facts.day, notice.facts.previous_day) for notice in driver.notices if notice.kind is kind]
 
 
@@ -94,13 +94,13 @@ def test_an_earlier_date_is_a_promise_and_breaks_none() -> None:
 
 def test_the_date_of_a_replacement_that_is_not_known_yet_is_announced() -> None:
     driver = drive(placed(), issue(ev.IssueAccepted), promised(NEXT_FRIDAY, 3))
-    assert said(driver, NoticeKind.REPLACEMENT_PROMISED) == [(NEXT_FRIDAY, None)]
+    assert days_announced(driver, NoticeKind.REPLACEMENT_PROMISED) == [(NEXT_FRIDAY, None)]
     assert versions(driver) == [(3, NEXT_FRIDAY)]
 
 
 def test_a_delay_of_a_replacement_that_is_not_known_yet_names_the_date_of_the_event() -> None:
     driver = drive(placed(), issue(ev.IssueAccepted), delayed(NEXT_FRIDAY, 3, previous=NEXT_WEDNESDAY))
-    assert said(driver, NoticeKind.REPLACEMENT_DELAYED) == [(NEXT_FRIDAY, NEXT_WEDNESDAY)]
+    assert days_announced(driver, NoticeKind.REPLACEMENT_DELAYED) == [(NEXT_FRIDAY, NEXT_WEDNESDAY)]
     (broken,) = last(driver).promises.supersedes
     assert (broken.version, broken.day) == (2, NEXT_WEDNESDAY)
 
@@ -128,7 +128,7 @@ def test_a_date_after_the_shipment_is_ignored() -> None:
 def test_a_second_replacement_is_announced_and_the_first_one_is_over() -> None:
     driver = ordered()
     driver.handle(issue(ev.IssueReplacementOrdered, replacement_id=SECOND, promised_ship_date=NEXT_FRIDAY))
-    assert said(driver, NoticeKind.REPLACEMENT_PROMISED) == [(NEXT_FRIDAY, None)]
+    assert days_announced(driver, NoticeKind.REPLACEMENT_PROMISED) == [(NEXT_FRIDAY, None)]
     assert thread_of(driver).past_replacements == (REPLACEMENT,)
 
 
@@ -179,7 +179,7 @@ def test_a_shipment_closes_the_question_about_alternatives() -> None:
 
 def test_a_shipment_of_a_replacement_that_is_not_known_yet_is_announced_once() -> None:
     driver = drive(placed(), issue(ev.IssueAccepted), SHIPPED)
-    assert said(driver, NoticeKind.REPLACEMENT_SHIPPED) == [(NEXT_WEDNESDAY, None)]
+    assert days_announced(driver, NoticeKind.REPLACEMENT_SHIPPED) == [(NEXT_WEDNESDAY, None)]
     assert reasons(driver.handle(SHIPPED)) == ["already_shipped"]
 
 
@@ -236,7 +236,7 @@ def test_a_delivery_that_moves_back_to_an_announced_day_is_announced_again() -> 
     driver.handle(delivery_moved(NEXT_FRIDAY))
     driver.handle(delivery_moved(NEXT_WEDNESDAY, previous_date=NEXT_FRIDAY))
     driver.handle(delivery_moved(NEXT_FRIDAY, changed_at=MONDAY + DAY))
-    days = [day for day, _ in said(driver, NoticeKind.REPLACEMENT_DELIVERY_CHANGED)]
+    days = [day for day, _ in days_announced(driver, NoticeKind.REPLACEMENT_DELIVERY_CHANGED)]
     assert days == [NEXT_FRIDAY, NEXT_WEDNESDAY, NEXT_FRIDAY]
 
 

@@ -61,7 +61,7 @@ def line_of(driver: ConversationDriver, line_id: str = "1") -> Line:
     return found
 
 
-def told(driver: ConversationDriver) -> list[tuple[NoticeKind, list[str | None]]]:
+def announced(driver: ConversationDriver) -> list[tuple[NoticeKind, list[str | None]]]:
     return [(notice.kind, [each.line_id for each in notice.facts.lines]) for notice in driver.notices]
 
 
@@ -72,7 +72,7 @@ def test_units_that_did_not_leave_after_all_are_owed_and_watched_again(change: d
     driver.handle(changed(**change))
     assert line_of(driver).open
     driver.advance_to(at(FRIDAY, 18))
-    assert told(driver) == [(NoticeKind.ORDER_DELAYED, ["1"])]
+    assert announced(driver) == [(NoticeKind.ORDER_DELAYED, ["1"])]
 
 
 def test_a_shipment_called_off_after_its_promise_is_spoken_of_at_once() -> None:
@@ -80,7 +80,7 @@ def test_a_shipment_called_off_after_its_promise_is_spoken_of_at_once() -> None:
     driver.advance_to(at(date(2027, 3, 8), 9))
     driver.handle(changed(24 * 7, called_off=True))
     driver.advance_to(at(date(2027, 3, 8), 9))
-    assert told(driver) == [(NoticeKind.ORDER_DELAYED, ["1"])]
+    assert announced(driver) == [(NoticeKind.ORDER_DELAYED, ["1"])]
 
 
 def test_a_change_that_takes_one_line_out_leaves_the_other_shipped() -> None:
@@ -145,7 +145,7 @@ def test_a_delivery_date_moves_only_for_the_lines_of_its_shipment() -> None:
     driver.handle(shipped("1", expected_delivery_date=TUESDAY))
     driver.handle(shipped("2", shipment_id="box-2", expected_delivery_date=TUESDAY))
     driver.handle(changed(expected_delivery_date=NEXT_FRIDAY))
-    assert told(driver) == [(NoticeKind.DELIVERY_DELAYED, ["1"])]
+    assert announced(driver) == [(NoticeKind.DELIVERY_DELAYED, ["1"])]
 
 
 def test_an_older_delivery_date_does_not_replace_a_newer_one() -> None:
@@ -168,7 +168,7 @@ def test_a_shipment_that_was_called_off_moves_no_delivery_date() -> None:
 def test_a_parcel_not_delivered_by_the_evening_of_its_day_is_spoken_of() -> None:
     driver = drive(placed(), shipped(expected_delivery_date=TUESDAY))
     driver.advance_to(at(TUESDAY, 20))
-    assert told(driver) == [(NoticeKind.DELIVERY_DELAYED, ["1"])]
+    assert announced(driver) == [(NoticeKind.DELIVERY_DELAYED, ["1"])]
 
 
 def test_a_delay_with_a_date_names_its_cause() -> None:
@@ -215,7 +215,7 @@ def test_a_delay_of_an_unknown_line_is_reported_to_ops() -> None:
 
 def test_a_delay_moves_only_the_lines_that_it_names() -> None:
     driver = drive(placed(line("1"), line("2")), delayed("2", promised_ship_date=NEXT_FRIDAY))
-    assert told(driver) == [(NoticeKind.ORDER_DELAYED, ["2"])]
+    assert announced(driver) == [(NoticeKind.ORDER_DELAYED, ["2"])]
 
 
 def test_a_delay_on_the_road_moves_the_delivery_date() -> None:
@@ -226,7 +226,7 @@ def test_a_delay_on_the_road_moves_the_delivery_date() -> None:
 
 def test_a_delay_of_an_order_of_which_a_part_has_left_is_announced_for_both_parts() -> None:
     driver = drive(placed(promised("1"), promised("2")), shipped("1"), delayed(promised_delivery_date=NEXT_FRIDAY))
-    assert told(driver) == [(NoticeKind.DELIVERY_DELAYED, ["1"]), (NoticeKind.ORDER_OVERDUE, ["2"])]
+    assert announced(driver) == [(NoticeKind.DELIVERY_DELAYED, ["1"]), (NoticeKind.ORDER_OVERDUE, ["2"])]
 
 
 def test_a_new_ship_date_moves_a_delivery_date_that_it_breaks() -> None:
@@ -286,7 +286,7 @@ def test_a_cancellation_without_lines_cancels_all() -> None:
 def test_a_cancelled_line_is_left_out_of_later_notices() -> None:
     driver = drive(placed(line("1"), line("2")), cancelled("1"))
     driver.advance_to(at(FRIDAY, 18))
-    assert told(driver) == [(NoticeKind.ORDER_DELAYED, ["2"])]
+    assert announced(driver) == [(NoticeKind.ORDER_DELAYED, ["2"])]
 
 
 def test_a_cancellation_before_the_order_is_applied_to_it() -> None:
