@@ -47,7 +47,7 @@ SHOP = Shop(
         (
             "promised",
             Language.EN,
-            "[さきだし商店] Your replacement ships on Friday, March 12, 2027 (order O-2027-0301)",
+            "[さきだし商店] Your replacement ships on Friday, 12 March 2027 (order O-2027-0301)",
         ),
         ("points expiring", Language.JA, "【さきだし商店】549ポイントの有効期限は2027年3月12日(金)です"),
         (

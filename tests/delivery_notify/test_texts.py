@@ -62,7 +62,7 @@ def test_points_are_counted(points: int, language: Language, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("language", "text"),
-    [(Language.JA, "2027年3月8日(月) 10:00"), (Language.EN, "Monday, March 8, 2027 at 10:00 (JST)")],
+    [(Language.JA, "2027年3月8日(月) 10:00"), (Language.EN, "Monday, 8 March 2027 at 10:00 (JST)")],
 )
 def test_a_time_is_that_of_the_shop(language: Language, text: str) -> None:
     assert phrases.localized_datetime(datetime(2027, 3, 8, 1, tzinfo=UTC), TOKYO, language) == text

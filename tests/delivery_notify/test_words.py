@@ -16,7 +16,7 @@ from services.delivery_notify.rendering.template_variables import NO_CLOSING, TR
 from services.delivery_notify.rendering.texts.phrases import PATIENCE, localized_money, ordinal, thanks
 from tests.delivery_notify.rendered_notices import RENDERER, sample_notice
 
-DAY_AS_WRITTEN = {Language.JA: "2027年3月12日(金)", Language.EN: "Friday, March 12, 2027"}
+DAY_AS_WRITTEN = {Language.JA: "2027年3月12日(金)", Language.EN: "Friday, 12 March 2027"}
 
 EVERY = [(case, language) for case in SAMPLES for language in Language]
 DATED = [(case, language) for case, language in EVERY if SAMPLES[case][0] is not NoticeKind.BUYER_WARNED]

@@ -1,12 +1,12 @@
 """Progress on the customer's page, from the events of cases as returns decides them."""
 
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from libs.common.events.carrier import CollectionAttemptFailed, CollectionCollected, ParcelException
-from libs.common.events.issues import IssueCollectionWindowChosen, IssueRated, IssueReopened
+from libs.common.events.issues import IssueCollectionWindowChosen, IssueDetailsRequested, IssueRated, IssueReopened
 from libs.common.events.values import Choice, LineQuantity, Reason, Remedy, StaffAction, TimeWindow
 from libs.common.events.warehouse import ReplacementRejected
 from services.intake.customer_pages.milestones import Milestone, milestones
@@ -129,6 +129,19 @@ def rejected_by_warehouse(*lines: Any, quantity: int | None = None) -> ObservedC
     ids = {"issue_id": ISSUE, "replacement_id": case.replacement_id}
     case.apply(ReplacementRejected(**ids, cause="out_of_stock", lines=some, restock_date=in_days(case, 20)))
     return case
+
+
+def test_while_the_customer_has_a_choice_no_date_is_named_for_the_replacement() -> None:
+    case = rejected_by_warehouse()
+    assert case.status == "waiting_for_customer"
+    assert progress(case)["shipped"] is None
+
+
+def test_a_report_that_lacks_a_detail_is_shown_as_received() -> None:
+    asked_at = datetime(2027, 3, 1, 9, tzinfo=UTC)
+    asked = {"type": IssueDetailsRequested.TYPE, "at": asked_at, "data": {}}
+    received, *_ = milestones([asked], "waiting_for_customer")
+    assert received == Milestone("accepted", asked_at)
 
 
 def choose_refund(case: ObservedCase) -> None:

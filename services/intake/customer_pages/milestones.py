@@ -44,8 +44,8 @@ class Milestone:
 def milestones(timeline: Timeline, status: str) -> list[Milestone]:
     """Return the milestones that apply to this issue, in order; a closed issue has no others to come."""
     found = [
-        _milestone("accepted", last_event(timeline, issues.IssueAccepted.TYPE)),
-        *_outbound(timeline),
+        _milestone("accepted", _reported(timeline)),
+        *_outbound(timeline, is_open=status == IssueStatus.WAITING_FOR_CUSTOMER),
         *_inbound(timeline),
         *_money(timeline),
     ]
@@ -61,14 +61,20 @@ def _milestone(code: str, event: Event | None, expected_on: date | None = None) 
     return Milestone(code, event["at"] if event else None, None if event else expected_on)
 
 
-def _outbound(timeline: Timeline) -> list[Milestone]:
+def _reported(timeline: Timeline) -> Event | None:
+    """Return the event that shows the report as received; one that lacks a detail was received as well."""
+    return last_event(timeline, issues.IssueAccepted.TYPE) or last_event(timeline, issues.IssueDetailsRequested.TYPE)
+
+
+def _outbound(timeline: Timeline, *, is_open: bool) -> list[Milestone]:
+    """`is_open`: the customer has a choice, so that no date for the replacement holds."""
     events = current_replacement(timeline)
     shipped = last_event(events, issues.IssueReplacementShipped.TYPE)
     if not events or (shipped is None and _is_refunded_instead(timeline)):
         return []
     delivered = last_event(events, issues.IssueReplacementDelivered.TYPE)
     return [
-        _milestone("shipped", shipped, _last_date(events, _SHIP_DATES)),
+        _milestone("shipped", shipped, None if is_open else _last_date(events, _SHIP_DATES)),
         _milestone("delivered", delivered, _last_date(events, _DELIVERY_DATES)),
     ]
 

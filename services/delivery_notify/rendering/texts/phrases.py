@@ -94,7 +94,7 @@ PHRASES = {Language.JA: JAPANESE, Language.EN: ENGLISH}
 def localized_date(day: date, language: Language) -> str:
     if language == Language.JA:
         return format_date(day, "y年M月d日(E)", locale="ja")
-    return format_date(day, "EEEE, MMMM d, y", locale="en")
+    return format_date(day, "EEEE, d MMMM y", locale="en")
 
 
 def localized_datetime(moment: datetime, zone: ZoneInfo, language: Language) -> str:
