@@ -21,7 +21,11 @@ CONVERSATIONS: dict[str, tuple[str, Direction, str]] = {
         "order.placed order.changed order.promise_changed order.delayed order.shipped shipment.changed "
         "order.delivered order.cancelled order.refunded preorder.progressed",
     ),
-    "warehouse.orders": ("issue_id", Direction.OUT, "replacement.ordered replacement.cancelled item.return_ordered"),
+    "warehouse.orders": (
+        "issue_id",
+        Direction.OUT,
+        "replacement.ordered replacement.cancelled replacement.readdressed item.return_ordered",
+    ),
     "storefront.issues": ("order_id", Direction.IN, "issue.submitted issue.withdrawn"),
     "storefront.customers": ("merged_customer_id", Direction.IN, "customer.merged"),
     "warehouse.events": (

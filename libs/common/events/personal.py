@@ -13,7 +13,7 @@ from libs.common.events.envelope import Payload
 from libs.common.events.registry import AnyEvent
 from libs.common.events.storefront import IssueSubmitted, OrderChanged, OrderPlaced
 from libs.common.events.values import Address, Contact
-from libs.common.events.warehouse import ItemReturnOrdered, ReplacementOrdered
+from libs.common.events.warehouse import ItemReturnOrdered, ReplacementOrdered, ReplacementReaddressed
 
 REDACTED_CONTACT = Contact(name="-", email="erased@invalid")
 REDACTED_ADDRESS = Address(name="-", postal_code="-", country="ZZ", city="-", street="-")
@@ -29,6 +29,7 @@ _REDACTED: Mapping[type[Payload], Mapping[str, Any]] = {
     OrderChanged: {"contact": None, "ship_to": None, "recipient": None},
     IssueSubmitted: {"description": None, "photos": ()},
     ReplacementOrdered: {"ship_to": REDACTED_ADDRESS},
+    ReplacementReaddressed: {"ship_to": REDACTED_ADDRESS},
     ItemReturnOrdered: {"ship_to": REDACTED_ADDRESS},
     CollectionRequested: {"collect_from": REDACTED_ADDRESS},
 }

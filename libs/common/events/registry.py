@@ -48,6 +48,7 @@ PAYLOADS: tuple[type[Payload], ...] = (
     warehouse.ReplacementOrdered,
     issues.IssueReplacementOrdered,
     warehouse.ReplacementCancelled,
+    warehouse.ReplacementReaddressed,
     warehouse.ItemReturnOrdered,
     warehouse.ReplacementConfirmed,
     issues.IssueReplacementPromised,

@@ -84,6 +84,20 @@ class ReplacementCancelled(WarehouseOrder):
     """Time of cancellation."""
 
 
+class ReplacementReaddressed(WarehouseOrder):
+    """The delivery address of a replacement that is not shipped yet was corrected. The newest address counts.
+
+    A parcel that has left before is a matter for staff.
+    """
+
+    TYPE: ClassVar = "replacement.readdressed.v1"
+
+    ship_to: Address
+    """Delivery address as it is now, whole. Personal data."""
+    readdressed_at: UtcTime
+    """Time of the correction."""
+
+
 class ItemReturnOrdered(Payload):
     """Order to send a received item back to the customer whose it is, free of charge."""
 

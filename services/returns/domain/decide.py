@@ -20,6 +20,7 @@ from libs.common.events.registry import AnyEvent
 from services.returns.domain.commands import AssignCount, CancelCase, ReopenCase
 from services.returns.domain.context import CaseDecision, CaseRules, CaseState
 from services.returns.domain.handlers import (
+    address_changes,
     case_closure,
     collection_reminders,
     customer_choice,
@@ -65,6 +66,7 @@ def _decide_without_case(state: CaseState, event: AnyEvent, now: datetime, rules
 
 def _finish(decision: CaseDecision, before: CaseState, fired: str | None) -> tuple[CaseState, Facts]:
     order_watch.follow_order(decision)
+    address_changes.follow_address(decision)
     start_next_steps(decision)
     case_closure.resolve_if_complete(decision)
     if not decision.case.is_closed and not decision.case.timers():
@@ -151,6 +153,7 @@ SUBSCRIBES: tuple[type[Payload], ...] = (IssueAccepted, *subscriptions(HANDLERS)
 PUBLISHES = (
     warehouse.ReplacementOrdered,
     warehouse.ReplacementCancelled,
+    warehouse.ReplacementReaddressed,
     warehouse.ItemReturnOrdered,
     carrier.CollectionRequested,
     carrier.CollectionCancelled,

@@ -48,7 +48,8 @@ CREATE TABLE order_ledgers (
 
 -- Orders: address, value and delivery. The only personal data of this service (invariant 12). `address_hash` is a keyed
 -- hash, by which two orders to one address are recognized without showing it. `ship_to_at` and `phone_at` are the times
--- at which the shop stated them; `placed_digest` recognizes an order that is sent again.
+-- at which the shop stated them; `placed_digest` recognizes an order that is sent again. `address_version` counts the
+-- changes of address or telephone, so that a case notices one without holding an address itself.
 CREATE TABLE order_snapshots (
     order_id      text PRIMARY KEY,
     ship_to       jsonb,
@@ -61,7 +62,8 @@ CREATE TABLE order_snapshots (
     currency      text,
     address_hash  text,
     delivered_at  timestamptz,
-    placed_at     timestamptz
+    placed_at     timestamptz,
+    address_version integer NOT NULL DEFAULT 0
 );
 
 CREATE INDEX order_snapshots_delivered ON order_snapshots (customer_id) WHERE delivered_at IS NOT NULL;

@@ -26,7 +26,7 @@ _CONTEXTS = """
     UNION ALL
     SELECT 'ledger', key, version, body::text, NULL FROM ledgers
     UNION ALL
-    SELECT 'order', order_id, NULL,
+    SELECT 'order', order_id, address_version,
            jsonb_strip_nulls(ship_to || jsonb_build_object('phone', coalesce(ship_to ->> 'phone', phone)))::text,
            address_hash FROM order_snapshots WHERE order_id = ANY($1)
     UNION ALL
@@ -67,7 +67,7 @@ class _ContextRows:
     """Rows of `_CONTEXTS` by their kind."""
 
     exposures: dict[str, ExposureRow] = field(default_factory=dict)
-    addresses: dict[str, tuple[Address | None, str | None]] = field(default_factory=dict)
+    addresses: dict[str, tuple[Address | None, str | None, int]] = field(default_factory=dict)
     purchases: dict[str, dict[str, Decimal]] = field(default_factory=dict)
     other_customers: dict[str, int] = field(default_factory=dict)
     ledgers: dict[str, OrderLedger] = field(default_factory=dict)
@@ -82,18 +82,19 @@ class _ContextRows:
             case "order":
                 ship_to = Address.model_validate_json(body) if body else None
                 # Without a hash key, only orders with the same id are known to share an address.
-                self.addresses[key] = (ship_to, row["qualifier"] or f"order {key}")
+                self.addresses[key] = (ship_to, row["qualifier"] or f"order {key}", row["version"])
             case "purchases":
                 self.purchases.setdefault(key, {})[row["qualifier"]] = Decimal(body)
             case _:
                 self.other_customers[key] = int(body)
 
     def context(self, owner: CaseOwner, row: ExposureRow | None) -> CustomerContext:
-        ship_to, address_hash = self.addresses.get(owner.order_id, (None, None))
+        ship_to, address_hash, address_version = self.addresses.get(owner.order_id, (None, None, 0))
         return CustomerContext(
             ship_to,
             exposure=row.exposure if row else CustomerExposure(),
             address_hash=address_hash,
+            address_version=address_version,
             purchases=self.purchases.get(owner.customer_id, {}),
             other_customers_at_address=self.other_customers.get(owner.order_id, 0),
             order=ledger if (ledger := self.ledgers.get(owner.order_id)) and ledger.is_placed else None,

@@ -57,10 +57,7 @@ class OrderLedgers:
     async def save(self, conn: Connection, changed: Mapping[str, StoredLedger], records: Sequence[Record]) -> None:
         await self._table.save(conn, {key: (stored.version, stored.ledger) for key, stored in changed.items()})
         due = {record.order_id: record.at for record in records if isinstance(record, OrderLedgerChanged)}
-        if due:
-            orders = sorted(due)
-            names = [order_timer(changed[order].version + 1) for order in orders]
-            await conn.execute(_WAKE_CASES, orders, names, [due[order] for order in orders])
+        await wake_cases(conn, {(order, order_timer(changed[order].version + 1)): at for order, at in due.items()})
 
     async def record(self, conn: Connection, arrived: Sequence[OrderEventArrived]) -> None:
         """Apply events about orders that arrived on a topic of the cases."""
@@ -76,3 +73,11 @@ class OrderLedgers:
                 states[each.order_id] = changed[each.order_id] = after
             records += [fact for fact in facts if isinstance(fact, Record)]
         await self.save(conn, changed, records)
+
+
+async def wake_cases(conn: Connection, due: Mapping[tuple[str, str], datetime]) -> None:
+    """Set timers of all cases of these orders, by order and timer name."""
+    if due:
+        keys = sorted(due)
+        names = [name for _, name in keys]
+        await conn.execute(_WAKE_CASES, [order for order, _ in keys], names, [due[key] for key in keys])

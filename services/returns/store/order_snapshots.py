@@ -27,18 +27,20 @@ from libs.common.postgres.pool import Connection
 
 _LOAD = """
     SELECT order_id, ship_to::text, ship_to_at, phone, phone_at, placed_digest, customer_id, value, currency,
-           delivered_at, placed_at
+           delivered_at, placed_at, address_version
     FROM order_snapshots WHERE order_id = ANY($1) ORDER BY order_id FOR UPDATE"""
 _UPSERT = """
     INSERT INTO order_snapshots (order_id, ship_to, ship_to_at, phone, phone_at, placed_digest, customer_id, value,
-                                 currency, delivered_at, placed_at, address_hash)
+                                 currency, delivered_at, placed_at, address_hash, address_version)
     SELECT * FROM unnest($1::text[], $2::jsonb[], $3::timestamptz[], $4::text[], $5::timestamptz[], $6::text[],
-                         $7::text[], $8::numeric[], $9::text[], $10::timestamptz[], $11::timestamptz[], $12::text[])
+                         $7::text[], $8::numeric[], $9::text[], $10::timestamptz[], $11::timestamptz[], $12::text[],
+                         $13::int[])
     ON CONFLICT (order_id) DO UPDATE SET
         ship_to = excluded.ship_to, ship_to_at = excluded.ship_to_at, phone = excluded.phone,
         phone_at = excluded.phone_at, placed_digest = excluded.placed_digest, customer_id = excluded.customer_id,
         value = excluded.value, currency = excluded.currency, delivered_at = excluded.delivered_at,
-        placed_at = excluded.placed_at, address_hash = excluded.address_hash"""
+        placed_at = excluded.placed_at, address_hash = excluded.address_hash,
+        address_version = excluded.address_version"""
 _REHASH = """
     UPDATE order_snapshots AS old SET address_hash = new.address_hash
     FROM unnest($1::text[], $2::text[]) AS new (former, address_hash) WHERE old.address_hash = new.former"""
@@ -59,6 +61,16 @@ class OrderSnapshot:
     currency: str | None = None
     delivered_at: datetime | None = None
     placed_at: datetime | None = None
+    address_version: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AddressChanged(Record):
+    """The address or the telephone number of an order changed; its cases must look at it."""
+
+    order_id: str
+    version: int
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +101,10 @@ class OrderSnapshots:
                 after = before if before.delivered_at else replace(before, delivered_at=delivered.delivered_at)
             case _:
                 return state, (Ignored("not_handled"),)
-        return (state, (Ignored("order_unchanged"),)) if after == state else (after, ())
+        if after == state:
+            return state, (Ignored("order_unchanged"),)
+        is_correction = before.ship_to is not None and after.address_version != before.address_version
+        return after, (AddressChanged(after.order_id, after.address_version, now),) if is_correction else ()
 
     async def save(self, conn: Connection, changed: Mapping[str, OrderSnapshot], records: Sequence[Record]) -> None:
         rows = [changed[key] for key in sorted(changed)]
@@ -108,6 +123,7 @@ class OrderSnapshots:
             [row.delivered_at for row in rows],
             [row.placed_at for row in rows],
             [each[0] if each else None for each in hashes],
+            [row.address_version for row in rows],
         )
         if rehashed := {former: each[0] for each in hashes for former in each[1:]}:
             await conn.execute(_REHASH, list(rehashed), list(rehashed.values()))
@@ -160,4 +176,5 @@ def _with_personal(before: OrderSnapshot, at: datetime, ship_to: Address | None,
         after = replace(after, ship_to=ship_to, ship_to_at=at)
     if phone and (before.phone_at is None or at >= before.phone_at):
         after = replace(after, phone=phone, phone_at=at)
-    return after
+    is_changed = (after.ship_to, after.phone) != (before.ship_to, before.phone)
+    return replace(after, address_version=before.address_version + 1) if is_changed else after

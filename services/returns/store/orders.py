@@ -8,9 +8,10 @@ from typing import NamedTuple
 from libs.common.decisions.facts import Facts, Ignored, Record
 from libs.common.events.registry import AnyEvent
 from libs.common.postgres.pool import Connection
+from services.returns.domain.handlers.order_watch import address_timer
 from services.returns.domain.ledger_decisions import order_of
-from services.returns.store.order_ledgers import OrderLedgers, StoredLedger
-from services.returns.store.order_snapshots import OrderSnapshot, OrderSnapshots
+from services.returns.store.order_ledgers import OrderLedgers, StoredLedger, wake_cases
+from services.returns.store.order_snapshots import AddressChanged, OrderSnapshot, OrderSnapshots
 
 
 class OrderStates(NamedTuple):
@@ -52,3 +53,11 @@ class KnownOrders:
             await self.snapshots.save(conn, snapshots, records)
         ledgers = {key: order.ledger for key, order in changed.items() if order.ledger}
         await self.ledgers.save(conn, ledgers, records)
+        await wake_cases(
+            conn,
+            {
+                (record.order_id, address_timer(record.version)): record.at
+                for record in records
+                if isinstance(record, AddressChanged)
+            },
+        )

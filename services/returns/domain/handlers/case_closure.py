@@ -30,6 +30,7 @@ CLOSURE_BLOCKING_CAUSES = (
     ReviewCause.WRONG_ITEM_SHIPPED,
     ReviewCause.REPLACEMENT_RETURNED,
     ReviewCause.MOVED_AFTER_STOP,
+    ReviewCause.ADDRESS_CHANGED,
 )
 """Causes of reviews that no later event answers: the case stays open until staff decide them."""
 

@@ -81,6 +81,7 @@ def request_collection(decision: CaseDecision, earliest: date, *, swap: bool = F
         chosen_window=chosen,
         is_swap=swap,
         visit_id=visit.visit_id if visit else derived_id("visit", leg.collection_id, leg.attempt + 1),
+        address_version=decision.customer.address_version,
         window_day=None,
         due_at=decision.after(hours=decision.limits.collection_answer_hours),
     )

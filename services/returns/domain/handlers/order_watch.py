@@ -23,6 +23,11 @@ def order_timer(version: int) -> str:
     return f"{_TIMER}:{version}"
 
 
+def address_timer(version: int) -> str:
+    """Return the name of the timer by which a corrected address reaches the cases of its order."""
+    return f"{_TIMER}:address:{version}"
+
+
 def is_order_timer(name: str) -> bool:
     return name.startswith(f"{_TIMER}:")
 

@@ -40,6 +40,7 @@ def order_replacement(
         ordered=counts,
         variant=variant,
         promises=(ShipPromise(promised, 0),),
+        address_version=decision.customer.address_version,
         order_attempts=1,
         due_at=_answer_deadline(decision, promised),
     )
@@ -69,7 +70,8 @@ def _repeat_order(decision: CaseDecision) -> None:
     """Send the same order again, under its id."""
     leg = decision.case.outbound
     due_at = _answer_deadline(decision, leg.promises[-1].ship_date)
-    decision.change_outbound(order_attempts=leg.order_attempts + 1, due_at=due_at)
+    version = decision.customer.address_version
+    decision.change_outbound(order_attempts=leg.order_attempts + 1, due_at=due_at, address_version=version)
     _send_order(decision)
 
 
@@ -233,7 +235,7 @@ def _miss_promise(decision: CaseDecision) -> None:
 def resend_replacement(decision: CaseDecision) -> None:
     """Order the replacement again for a parcel that staff consider lost; the collection follows the new one."""
     if decision.case.outbound.status is OutboundStatus.SHIPPED:
-        decision.close_reviews(ReviewCause.DELIVERY_OVERDUE, ReviewCause.PARCEL_EXCEPTION)
+        decision.close_reviews(ReviewCause.DELIVERY_OVERDUE, ReviewCause.PARCEL_EXCEPTION, ReviewCause.ADDRESS_CHANGED)
         inbound.reset(decision)
         order_replacement(decision, decision.case.outbound.ordered)
 

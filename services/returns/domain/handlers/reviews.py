@@ -111,6 +111,7 @@ ON_APPROVAL: Mapping[ReviewCause, ReviewAction] = {
     ReviewCause.WRONG_ITEM_SHIPPED: outbound.repeat_order,
     ReviewCause.REPLACEMENT_RETURNED: close_only,
     ReviewCause.MOVED_AFTER_STOP: refunds.refund_late_receipt,
+    ReviewCause.ADDRESS_CHANGED: outbound.resend_replacement,
     ReviewCause.STALLED: close_only,
 }
 ON_REFUSAL: Mapping[ReviewCause, ReviewAction] = {
@@ -141,6 +142,7 @@ ON_REFUSAL: Mapping[ReviewCause, ReviewAction] = {
     ReviewCause.CHARGED_BACK: order_watch.continue_case,
     ReviewCause.WRONG_ITEM_SHIPPED: close_only,
     ReviewCause.MOVED_AFTER_STOP: close_only,
+    ReviewCause.ADDRESS_CHANGED: close_only,
     ReviewCause.STALLED: _cancel_case,
 }
 

@@ -78,13 +78,15 @@ def _total(amounts: Mapping[str, OutstandingAmount] | Mapping[str, RefundedAmoun
 class CustomerContext:
     """Customer data of a decision, beside the case itself.
 
-    `address_hash` is a keyed hash of `ship_to`; `former_address_hashes` are its hashes under older keys. `purchases`
-    are the delivered orders' totals. `has_follow_up_issue`: a later issue may be about this case's replacement.
+    `address_hash` is a keyed hash of `ship_to`; `former_address_hashes` are its hashes under older keys;
+    `address_version` counts the corrections of address and telephone. `purchases` are the delivered orders' totals.
+    `has_follow_up_issue`: a later issue may be about this case's replacement.
     """
 
     ship_to: Address | None = None
     exposure: CustomerExposure = field(default_factory=CustomerExposure)
     address_hash: str | None = None
+    address_version: int = 0
     former_address_hashes: tuple[str, ...] = ()
     purchases: Amounts = field(default_factory=dict)
     other_customers_at_address: int = 0

@@ -59,6 +59,8 @@ class InboundLeg:
     reminders: int = 0
     remind_at: datetime | None = None
     last_scan: TrackingScan | None = None
+    address_version: int = 0
+    """Version of the address that the courier was given."""
     due_at: datetime | None = None
 
     @property

@@ -79,6 +79,9 @@ class OutboundLeg:
     expected_delivery: date | None = None
     delivered_at: datetime | None = None
     warehouse_updated_at: datetime | None = None
+    address_version: int = 0
+    """Version of the address that the warehouse was given."""
+    readdressed_at: datetime | None = None
     due_at: datetime | None = None
 
     @property

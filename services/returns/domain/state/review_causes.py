@@ -39,6 +39,7 @@ class ReviewCause(StrEnum):
     WRONG_ITEM_SHIPPED = "wrong_item_shipped"
     REPLACEMENT_RETURNED = "replacement_returned"
     MOVED_AFTER_STOP = "moved_after_stop"
+    ADDRESS_CHANGED = "address_changed"
     STALLED = "stalled"
 
 
