@@ -1,8 +1,17 @@
-"""Problems of uploads as faults that a page explains to the customer."""
+"""Problems of forms as faults that a page explains to the customer."""
 
 from libs.common.http.problems import Problem
 
-_UPLOAD_FAULTS = frozenset({"photo_too_large", "wrong_photo_type", "unreadable_photo", "too_many_photos"})
+_EXPLAINED = frozenset(
+    {
+        "photo_too_large",
+        "wrong_photo_type",
+        "unreadable_photo",
+        "too_many_photos",
+        "already_left",
+        "issue_closed",
+    }
+)
 
 
 def fault_of(problem: Problem) -> str:
@@ -11,4 +20,4 @@ def fault_of(problem: Problem) -> str:
         return "too_many_uploads"
     if problem.status == 503:
         return "evidence_unavailable"
-    return problem.code if problem.code in _UPLOAD_FAULTS else "not_taken"
+    return problem.code if problem.code in _EXPLAINED else "not_taken"

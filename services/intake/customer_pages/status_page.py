@@ -19,12 +19,14 @@ from libs.common.web.headers import page_headers
 from libs.common.web.languages import next_page_query, page_language
 from services.intake.customer_pages.context import CurrentPages, CustomerPages
 from services.intake.customer_pages.faults import fault_of
+from services.intake.customer_pages.milestones import CLOSED
 from services.intake.customer_pages.status_view import (
     available_windows,
     build_status_view,
     current_resolution,
     customer_language,
 )
+from services.intake.http.commands import WITHDRAWABLE
 from services.intake.store.customer_pages import item_names
 from services.intake.store.issues import read_missing_details
 
@@ -81,6 +83,19 @@ async def send_details(pages: CurrentPages, request: Request, token: str) -> Res
     return _redirect_back(request, token, "details")
 
 
+@router.post("/s/{token}/withdraw", summary="The customer takes the report back, from the page's form")
+async def withdraw(pages: CurrentPages, request: Request, token: str) -> Response:
+    """Withdraw the report as `POST /v1/issues/{issue_id}/withdraw` does, or say what happens instead."""
+    issue = await pages.read_linked_issue(Purpose.STATUS, token)
+    if issue is None:
+        return pages.renderer.invalid_link(request)
+    try:
+        await pages.commands.withdraw(issue["issue_id"], issue["customer_id"])
+    except Problem as problem:
+        return await _status_page(pages, request, token, problem.status, fault_of(problem))
+    return _redirect_back(request, token, "withdraw")
+
+
 async def _status_page(
     pages: CustomerPages, request: Request, token: str, status: int = 200, fault: str | None = None
 ) -> HTMLResponse:
@@ -95,6 +110,8 @@ async def _status_page(
         status,
         issue=issue,
         view=build_status_view(timeline, issue["status"], pages.today()),
+        can_withdraw=issue["status"] in WITHDRAWABLE,
+        is_closed=issue["status"] in CLOSED,
         survey_url=pages.links.survey(issue["issue_id"], pages.now()) if is_resolved else None,
         token=token,
         done=request.query_params.get("done", ""),

@@ -155,7 +155,7 @@ class IntakeCommands:
         event = self.service.event(command)
         return await self.service.execute(self.orders, event, idempotency=key, answer=_decided)
 
-    async def withdraw(self, issue_id: UUID, customer_id: str, key: IdempotencyKey) -> Answer:
+    async def withdraw(self, issue_id: UUID, customer_id: str, key: IdempotencyKey | None = None) -> Answer:
         """Take a report back, or answer what happens instead. Raises `Problem`."""
         async with self.service.pool.acquire() as conn:
             issue = await store.read_status(conn, issue_id)
