@@ -24,7 +24,7 @@ async def page_of(live: Live) -> str:
 async def set_status(live: Live, status: str) -> None:
     column = "lifecycle" if status in ("resolved", "cancelled", "reopened") else "progress"
     await live.service.pool.execute(
-        f"UPDATE issues SET {column}_status = $1, {column}_at = now()",  # noqa: S608
+        f"UPDATE issues SET {column}_status = $1, {column}_at = now()",
         status,
     )
 

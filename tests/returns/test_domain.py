@@ -8,6 +8,7 @@ import pytest
 from libs.common.decisions.ids import derived_id
 from libs.common.events.carrier import CollectionCancelled, CollectionRequested, ParcelException
 from libs.common.events.issues import (
+    IssueAnomalyDetected,
     IssueChoiceRequested,
     IssueCollectionRequested,
     IssueRefundRequested,
@@ -360,7 +361,8 @@ def test_a_second_answer_changes_nothing() -> None:
 def test_a_choice_that_was_not_offered_is_an_anomaly() -> None:
     scenario = open_scenario()
     reject(scenario)
-    assert choose(scenario, Choice.CHANGE) == ["choice_not_offered"]
+    choose(scenario, Choice.CHANGE)
+    assert scenario.last(IssueAnomalyDetected).anomaly == "choice_not_offered"
 
 
 def test_a_choice_that_nobody_answers_goes_to_review() -> None:

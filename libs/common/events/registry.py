@@ -95,6 +95,7 @@ PAYLOADS: tuple[type[Payload], ...] = (
     issues.IssueReopened,
     issues.IssueCancelled,
     issues.IssueStaffDecisionApplied,
+    issues.IssueAnomalyDetected,
     notices.NoticeSent,
     notices.NoticeFailed,
     notices.NoticeSuppressed,

@@ -28,19 +28,22 @@ NOTICE_BY_STEP: dict[str, NoticeKind | None] = {
     "details": NoticeKind.DETAILS_REQUESTED,
     "unhappy": None,
     "unreached": None,
+    "anomaly": None,
 }
 """Notice to the customer after each step; None for no notice."""
 
 
 @dataclass(frozen=True, slots=True)
 class NextStep:
-    """`subject` is the cause of a review; `default` is the choice applied without an answer."""
+    """`subject` is the cause of a review or the code of an anomaly, `detail` what was told and by whom; `default` is
+    the choice applied without an answer."""
 
     code: str
     due_at: datetime
     notice: NoticeKind | None
     subject: str = ""
     default: str = ""
+    detail: str = ""
 
     def overdue(self, now: datetime) -> bool:
         return now > self.due_at
@@ -57,7 +60,7 @@ def _step(item: WorkItem, timeline: Sequence[Mapping[str, Any]]) -> NextStep | N
     if code not in NOTICE_BY_STEP:
         return None
     default = _last_default(timeline) if item.kind == WorkKind.CHOICE else ""
-    return NextStep(code, item.due_at, NOTICE_BY_STEP[code], item.about, default)
+    return NextStep(code, item.due_at, NOTICE_BY_STEP[code], item.about, default, item.detail)
 
 
 def _last_default(timeline: Sequence[Mapping[str, Any]]) -> str:

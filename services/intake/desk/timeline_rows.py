@@ -10,7 +10,7 @@ SHOWN_FIELDS = (
     "earliest_date", "window", "due_at", "next_update_by", "kind", "channel", "promised_date", "remedy",
     "requested_remedy", "review", "action", "choice", "default", "by_default", "cause", "code", "message", "missing",
     "provided", "applied", "staff", "comment", "points", "rule", "score", "amount", "carrier", "tracking_number",
-    "resolution",
+    "resolution", "anomaly", "reported_by", "event_type",
 )  # fmt: skip
 """Fields of events in the order of display; ids and lines are omitted."""
 

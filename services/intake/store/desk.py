@@ -21,6 +21,7 @@ class Section(StrEnum):
     REVIEWS = "reviews"
     UNHAPPY = "unhappy"
     UNREACHED = "unreached"
+    ANOMALIES = "anomalies"
     PROMISES = "promises"
     STALLED = "stalled"
     CHOICES = "choices"
@@ -39,6 +40,7 @@ SECTION_FILTERS: dict[Section, SectionFilter] = {
     Section.REVIEWS: SectionFilter((WorkKind.REVIEW,)),
     Section.UNHAPPY: SectionFilter((WorkKind.UNHAPPY,)),
     Section.UNREACHED: SectionFilter((WorkKind.UNREACHED,)),
+    Section.ANOMALIES: SectionFilter((WorkKind.ANOMALY,)),
     Section.PROMISES: SectionFilter((WorkKind.PROGRESS,), SOON, dated=True),
     Section.STALLED: SectionFilter((WorkKind.PROGRESS,), timedelta(0), dated=False),
     Section.CHOICES: SectionFilter((WorkKind.CHOICE, WorkKind.DETAILS), SOON),

@@ -17,6 +17,7 @@ from libs.common.events.envelope import Payload
 from libs.common.events.issues import IssueAccepted, IssueCollectionWindowChosen, IssueStaffDecided
 from libs.common.events.notices import CustomerDecided
 from libs.common.events.registry import AnyEvent
+from services.returns.domain.anomalies import detected_anomalies
 from services.returns.domain.commands import AssignCount, CancelCase, ReopenCase
 from services.returns.domain.context import CaseDecision, CaseRules, CaseState
 from services.returns.domain.handlers import (
@@ -51,7 +52,10 @@ def decide(state: CaseState, event: AnyEvent, now: datetime, rules: CaseRules) -
         return state, (Ignored("already_open" if type(data) is IssueAccepted else "not_handled"),)
     decision = CaseDecision(case, now, rules, customer=state.customer, event_time=event.time)
     handler(decision, data)
-    return _finish(decision, state, data.name if type(data) is TimerFired else None)
+    after, facts = _finish(decision, state, data.name if type(data) is TimerFired else None)
+    if detected := detected_anomalies(decision.case, event, facts, now):
+        return after, (*facts, *detected)
+    return after, facts
 
 
 def _decide_without_case(state: CaseState, event: AnyEvent, now: datetime, rules: CaseRules) -> tuple[CaseState, Facts]:
@@ -181,5 +185,6 @@ PUBLISHES = (
     issues.IssueReopened,
     issues.IssueCancelled,
     issues.IssueStaffDecisionApplied,
+    issues.IssueAnomalyDetected,
 )
 """Events that a decision may emit."""

@@ -58,6 +58,7 @@ ACCESS: dict[str, str] = {
     "HEAD /s/{token}": "link status",
     "POST /s/{token}/window": "link status",
     "POST /s/{token}/photos": "link status",
+    "POST /s/{token}/withdraw": "link status",
     "GET /v/{token}": "link survey",
     "HEAD /v/{token}": "link survey",
     "POST /v/{token}": "link survey",

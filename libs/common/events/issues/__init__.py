@@ -1,5 +1,6 @@
 """Events of an issue, by module in the order of its life. Intake writes the reports, returns the other events."""
 
+from libs.common.events.issues.anomalies import IssueAnomalyDetected
 from libs.common.events.issues.base import IssueEvent
 from libs.common.events.issues.inbound import (
     IssueCollected,
@@ -43,6 +44,7 @@ from libs.common.events.issues.reports import (
 
 __all__ = [
     "IssueAccepted",
+    "IssueAnomalyDetected",
     "IssueCancelled",
     "IssueChoiceRequested",
     "IssueCollected",

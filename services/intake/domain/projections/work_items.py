@@ -20,6 +20,7 @@ class WorkKind(StrEnum):
     PROGRESS = "progress"
     UNHAPPY = "unhappy"
     UNREACHED = "unreached"
+    ANOMALY = "anomaly"
 
 
 class WorkStep(StrEnum):

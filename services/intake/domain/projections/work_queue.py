@@ -42,6 +42,7 @@ STEP_LIMITS: dict[WorkStep, timedelta] = {
 
 UNHAPPY_RESPONSE_TIME = timedelta(days=1)
 UNREACHED_RESPONSE_TIME = timedelta(days=1)
+ANOMALY_RESPONSE_TIME = timedelta(days=1)
 
 _DEFAULT_GRACE = timedelta(days=2)
 """Time after the due time of a question in which its default is published; without it the case stalls."""
@@ -75,6 +76,12 @@ def _on_notice_failed(event: notices.NoticeFailed, at: datetime, zone: ZoneInfo)
     return (WorkOpened(event.issue_id, WorkKind.UNREACHED, at, due_at, "", event.cause[:200]),)
 
 
+def _on_anomaly_detected(event: issues.IssueAnomalyDetected, at: datetime, zone: ZoneInfo) -> Changes:
+    """Open one item per anomaly of an issue, whoever repeats it; it stays until staff have dealt with it."""
+    told = f"{event.event_type.rpartition('.v')[0]} {event.reported_by}"
+    return (WorkOpened(event.issue_id, WorkKind.ANOMALY, at, at + ANOMALY_RESPONSE_TIME, event.anomaly, told),)
+
+
 def _on_notice_sent(event: notices.NoticeSent, at: datetime, zone: ZoneInfo) -> Changes:
     return (WorkEnded(event.issue_id, WorkKind.UNREACHED),) if event.issue_id else ()
 
@@ -95,14 +102,16 @@ def _on_accepted(event: issues.IssueAccepted, at: datetime, zone: ZoneInfo) -> C
 
 
 def _on_closed(event: issues.IssueEvent, at: datetime, zone: ZoneInfo) -> Changes:
-    return (WorkEnded(event.issue_id),)
+    """End everything but anomalies: goods or money that nobody asked for do not go away with the issue."""
+    return tuple([WorkEnded(event.issue_id, kind) for kind in WorkKind if kind != WorkKind.ANOMALY])
 
 
 def _on_cancelled(event: issues.IssueCancelled, at: datetime, zone: ZoneInfo) -> Changes:
     """End everything; of an item that is not the reported one, the reviews that staff alone can decide stay open."""
     if event.cause != _REJECTED_AT_INSPECTION:
-        return (WorkEnded(event.issue_id),)
-    ended = [WorkEnded(event.issue_id, kind) for kind in WorkKind if kind != WorkKind.REVIEW]
+        return _on_closed(event, at, zone)
+    kept = (WorkKind.REVIEW, WorkKind.ANOMALY)
+    ended = [WorkEnded(event.issue_id, kind) for kind in WorkKind if kind not in kept]
     return WorkEnded(event.issue_id, WorkKind.REVIEW, ENDED_WITH_CASE), *ended
 
 
@@ -201,7 +210,7 @@ def _on_refunded(event: issues.IssueRefunded, at: datetime, zone: ZoneInfo) -> C
     return (_limited(event.issue_id, WorkStep.REFUND, at) if event.remaining else _done(event.issue_id, Leg.MONEY),)
 
 
-_KINDS_OF_OPEN_ISSUES = tuple(kind for kind in WorkKind if kind != WorkKind.UNHAPPY)
+_KINDS_OF_OPEN_ISSUES = tuple(kind for kind in WorkKind if kind not in (WorkKind.UNHAPPY, WorkKind.ANOMALY))
 
 _HANDLERS: dict[type[Payload], Callable[[Any, datetime, ZoneInfo], Changes]] = {
     issues.IssueAccepted: _on_accepted,
@@ -231,6 +240,7 @@ _HANDLERS: dict[type[Payload], Callable[[Any, datetime, ZoneInfo], Changes]] = {
     issues.IssueItemInspected: _on_inspected,
     issues.IssueRefundRequested: _on_refund_requested,
     issues.IssueRefunded: _on_refunded,
+    issues.IssueAnomalyDetected: _on_anomaly_detected,
     notices.NoticeFailed: _on_notice_failed,
     notices.NoticeSent: _on_notice_sent,
     notices.CustomerDecided: _on_customer_decided,

@@ -1,0 +1,28 @@
+"""Anomalies of an issue: what a partner told that does not fit, for staff to look at."""
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field, StringConstraints
+
+from libs.common.events.issues.base import IssueEvent
+from libs.common.events.values import UtcTime
+
+Code = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+
+
+class IssueAnomalyDetected(IssueEvent):
+    """A partner told something about an issue that does not fit: a replacement, a refund or units that nobody asked
+    for. It changed nothing, or not all of what it says; staff decide what is to be done."""
+
+    TYPE: ClassVar = "issue.anomaly_detected.v1"
+
+    anomaly: Code
+    """Code of the anomaly; staff see it once until they have dealt with it."""
+    reported_by: Code
+    """Source of the event, as in its envelope."""
+    event_type: Code
+    """Type of the event."""
+    event_id: Annotated[str, Field(max_length=200)]
+    """Id of the event, by which its author finds it."""
+    detected_at: UtcTime
+    """Time of detection."""
