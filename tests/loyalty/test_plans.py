@@ -24,6 +24,7 @@ READS = {
     "memberships": (ledger._MEMBERSHIPS, by("memberships_pkey")),
     "lots": (ledger._LOTS, by("lots_of_customer", "entries_pkey", "entries_once_per_cause")),
     "withheld grants": (ledger._WITHHELD, by("withheld_grants_of_issue")),
+    "points spent on an order": (ledger._SPENDING, by("entries_spent_on_order", "entries_once_per_cause")),
     "redemptions": (ledger._REDEMPTIONS, by("entries_once_per_cause")),
     "purchases": (ledger._PURCHASES, by("orders_pkey")),
 }

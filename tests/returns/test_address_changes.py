@@ -1,4 +1,4 @@
-"""A corrected address reaches replacements and collections under way, newest by the shop's time, in any order."""
+"""A corrected address reaches open replacements and collections, newest by the shop's time, in any order."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -32,11 +32,11 @@ def move(scenario: CaseScenario, version: int = 1) -> Facts:
 def test_the_warehouse_hears_of_the_new_address_of_a_replacement() -> None:
     scenario = open_scenario()
     move(scenario)
-    told = scenario.last(ReplacementReaddressed)
-    assert (told.replacement_id, told.ship_to.street) == (scenario.replacement_id, "9-9-9")
+    sent = scenario.last(ReplacementReaddressed)
+    assert (sent.replacement_id, sent.ship_to.street) == (scenario.replacement_id, "9-9-9")
 
 
-def test_the_same_correction_is_told_once() -> None:
+def test_the_same_correction_is_sent_once() -> None:
     scenario = open_scenario()
     move(scenario)
     move(scenario)
@@ -108,7 +108,7 @@ def correction(street: str = "9-9-9", at: datetime = TUESDAY + timedelta(hours=1
     return OrderChanged(order_id="O-1", customer_id="C-1", changed_at=at, ship_to=ship_to, contact=contact)
 
 
-async def told(pool: Pool) -> list[str]:
+async def new_streets(pool: Pool) -> list[str]:
     """Return the streets that the warehouse hears of after the changes so far."""
     facts = await fire_order_timers(pool)
     return [fact.ship_to.street for fact in facts if isinstance(fact, ReplacementReaddressed)]
@@ -118,7 +118,7 @@ async def test_a_correction_on_the_topic_of_orders_reaches_the_warehouse(pool: P
     await storefront(pool, placed())
     await take(pool, accepted())
     await storefront(pool, correction())
-    assert await told(pool) == ["9-9-9"]
+    assert await new_streets(pool) == ["9-9-9"]
 
 
 async def test_a_corrected_telephone_number_reaches_the_warehouse(pool: Pool) -> None:
@@ -134,19 +134,19 @@ async def test_of_two_corrections_the_later_one_of_the_shop_counts(pool: Pool) -
     await take(pool, accepted())
     older = correction("1-1-1", TUESDAY + timedelta(minutes=30))
     await storefront(pool, correction(), older, correction(), placed())
-    assert await told(pool) == ["9-9-9"]
+    assert await new_streets(pool) == ["9-9-9"]
 
 
-async def test_an_order_told_again_with_another_address_is_a_correction(pool: Pool) -> None:
+async def test_an_order_sent_again_with_another_address_is_a_correction(pool: Pool) -> None:
     await storefront(pool, placed())
     await take(pool, accepted())
     again = {"ship_to": NEW_HOME.model_copy(update={"phone": None}), "updated_at": TUESDAY + timedelta(hours=1)}
     await storefront(pool, placed().model_copy(update=again))
-    assert await told(pool) == ["9-9-9"]
+    assert await new_streets(pool) == ["9-9-9"]
 
 
 async def test_a_case_after_the_correction_orders_to_the_new_address(pool: Pool) -> None:
     await storefront(pool, placed(), correction())
     (facts,) = await take(pool, accepted())
     assert [fact.ship_to.street for fact in facts if isinstance(fact, ReplacementOrdered)] == ["9-9-9"]
-    assert await told(pool) == []
+    assert await new_streets(pool) == []

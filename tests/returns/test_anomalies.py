@@ -1,4 +1,4 @@
-"""What a partner told and does not fit is told to staff, with what was told and by whom."""
+"""Reports of partners that do not fit reach staff, with their content and author."""
 
 from uuid import UUID
 
@@ -28,7 +28,7 @@ def anomalies(facts: Facts) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(
-    ("told", "anomaly"),
+    ("reported", "anomaly"),
     [
         (ReplacementConfirmed(issue_id=ISSUE, replacement_id=NOBODYS, ship_date=TUESDAY.date()), "unknown_replacement"),
         (
@@ -39,8 +39,8 @@ def anomalies(facts: Facts) -> list[tuple[str, str]]:
         (received(quantity=3), "surplus_received"),
     ],
 )
-def test_what_does_not_fit_is_told_to_staff(told: Payload, anomaly: str) -> None:
-    assert anomalies(open_scenario().apply(told)) == [(anomaly, told.TYPE)]
+def test_what_does_not_fit_reaches_staff(reported: Payload, anomaly: str) -> None:
+    assert anomalies(open_scenario().apply(reported)) == [(anomaly, reported.TYPE)]
 
 
 def test_the_author_and_the_event_are_named() -> None:
@@ -50,7 +50,7 @@ def test_the_author_and_the_event_are_named() -> None:
     assert (found.reported_by, found.event_id, found.order_id) == ("/test", "e", "O-1")
 
 
-def test_what_a_review_asks_already_is_not_told_twice() -> None:
+def test_what_a_review_asks_already_is_no_second_item() -> None:
     scenario = open_scenario()
     scenario.ship(lines=(LineQuantity(line_id="1", quantity=3),))
     assert scenario.known.reviews

@@ -35,7 +35,7 @@ NOTICE_BY_STEP: dict[str, NoticeKind | None] = {
 
 @dataclass(frozen=True, slots=True)
 class NextStep:
-    """`subject` is the cause of a review or the code of an anomaly, `detail` what was told and by whom; `default` is
+    """`subject` is the cause of a review or the code of an anomaly, `detail` the report and its author; `default` is
     the choice applied without an answer."""
 
     code: str

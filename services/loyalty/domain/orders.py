@@ -39,7 +39,7 @@ class KeptLine:
 class PurchasedOrder:
     """`kept_amount` is what was paid for the goods delivered and not cancelled, `kept_lines` the same by line.
 
-    Lines in other currencies earn nothing.
+    Lines in other currencies earn nothing. `spent_points` paid `spent_value` of `goods_amount`.
     """
 
     order_id: str
@@ -57,6 +57,9 @@ class PurchasedOrder:
     """Time of a cancellation of the whole order that came before it."""
     kept_lines: Mapping[str, KeptLine] = field(default_factory=dict)
     kept_amount: Decimal = Decimal(0)
+    spent_points: int = 0
+    spent_value: Decimal = Decimal(0)
+    goods_amount: Decimal = Decimal(0)
     version: int = 0
     early_changes: tuple[OrderChanged, ...] = ()
     lines_digest: str | None = None
@@ -99,6 +102,7 @@ def on_order_placed(decision: PurchaseDecision, placed: OrderPlaced) -> None:
     if decision.state.customer_id is None:
         currency = placed.lines[0].unit_price.currency
         decision.change(customer_id=placed.customer_id, placed_at=placed.placed_at, currency=currency)
+        _record_spent_points(decision, placed)
         if placed.birthday:
             _record_birthday(decision, placed, placed.birthday)
     decision.change(lines_digest=version.digest)
@@ -112,6 +116,18 @@ def on_order_placed(decision: PurchaseDecision, placed: OrderPlaced) -> None:
         stated = (placed.lines, *(changed.lines for changed in early if changed.changed_at <= cancelled_at))
         cancelled = {line.line_id for lines in stated for line in lines}
         decision.change(cancelled_lines=decision.state.cancelled_lines | cancelled, cancelled_early_at=None)
+
+
+def _record_spent_points(decision: PurchaseDecision, placed: OrderPlaced) -> None:
+    """Record which part of the goods was paid with points, to return them with a refund."""
+    spent = placed.points_spent
+    if spent is None:
+        return
+    goods = sum((max(line.paid.amount, Decimal(0)) for line in placed.lines), Decimal(0))
+    if placed.total_amount:
+        shipping = placed.shipping.amount if placed.shipping else Decimal(0)
+        goods = max(placed.total_amount.amount - shipping, Decimal(0))
+    decision.change(spent_points=spent.points, spent_value=spent.amount.amount, goods_amount=goods)
 
 
 def _record_birthday(decision: PurchaseDecision, placed: OrderPlaced, birthday: str) -> None:

@@ -16,6 +16,7 @@ from libs.common.events.values import Reason
 from services.loyalty.domain.award import Award, purchase_award, purchase_points, purchase_rate
 from services.loyalty.domain.context import LedgerDecision
 from services.loyalty.domain.grants import grant
+from services.loyalty.domain.redemptions import return_spent_points
 from services.loyalty.domain.timers import purchase_order_id
 from services.loyalty.domain.vesting import reverse
 from services.loyalty.ledger.accounts import PointsLot, PurchaseValue
@@ -58,6 +59,7 @@ def _record(decision: LedgerDecision, event: IssueRefunded | IssueRefundReversed
     decision.emit(refund)
     if event.order_id in decision.state.purchases:
         _reconcile(decision, event.order_id, "refunded")
+        return_spent_points(decision, event.order_id)
 
 
 def _reconcile(decision: LedgerDecision, order_id: str, reversal_text: str) -> None:

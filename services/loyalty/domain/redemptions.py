@@ -6,6 +6,8 @@ An unfinished reservation expires by a timer. Points with the earliest expiry ar
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 from libs.common.events.loyalty import PointsRedeemed, PointsReleased, PointsReserved
@@ -15,7 +17,7 @@ from services.loyalty.domain.context import LedgerDecision
 from services.loyalty.domain.timers import RESERVATION, timer_name
 from services.loyalty.domain.vesting import settle_debt
 from services.loyalty.ledger.accounts import Redemption, RedemptionState
-from services.loyalty.ledger.causes import redemption_cause
+from services.loyalty.ledger.causes import redemption_cause, returned_part_cause
 from services.loyalty.ledger.entries import Entry, EntryKind, LedgerAccount
 
 
@@ -100,12 +102,56 @@ def _restore(decision: LedgerDecision, redemption: Redemption, kind: EntryKind, 
     """Make the points available again: they pay debts first, and expire if their last day is over."""
     released = kind is EntryKind.RELEASE
     source = LedgerAccount.RESERVED if released else LedgerAccount.SPENT
+    points = sum(redemption.spent_parts.values())
     entry = _move(decision, redemption, kind, source, LedgerAccount.AVAILABLE, text)
     _put(decision, replace(redemption, state=RedemptionState.RELEASED if released else RedemptionState.RETURNED))
+    _emit_released(decision, redemption, entry, points, text)
+
+
+def return_spent_points(decision: LedgerDecision, order_id: str) -> None:
+    """Return the points that were spent on goods of this order whose money was paid back.
+
+    Like purchase points they are reconciled: what is due follows from all refunds so far, so that none is returned
+    twice. A refund that comes back takes no points away again. A shop that pays back in its own system returns points
+    by its own call, and is returned no more than what is left.
+    """
+    purchase = decision.state.purchases.get(order_id)
+    refunds = [refund for refund in decision.state.refunds.values() if refund.order_id == order_id]
+    goods = sum((sum(refund.lines.values(), Decimal(0)) or refund.amount for refund in refunds), Decimal(0))
+    due = purchase.spent_points_of(goods) if purchase else 0
+    for redemption in decision.state.redemptions.values():
+        if redemption.order_id == order_id and redemption.state is RedemptionState.COMMITTED:
+            returned = sum(redemption.returned.values())
+            _return_part(decision, redemption, min(due, redemption.points) - returned)
+            due -= min(due, redemption.points)
+
+
+def _return_part(decision: LedgerDecision, redemption: Redemption, points: int) -> None:
+    """Return some of the points of a redemption, to the lots that they came from."""
+    if points <= 0:
+        return
+    lots = {lot.lot_id: lot for lot in decision.state.lots.values()}
+    returned, remaining, entries = dict(redemption.returned), points, []
+    cause = returned_part_cause(redemption.redemption_id, sum(returned.values()) + points)
+    references: dict[str, Any] = {"issue_id": None, "order_id": redemption.order_id}
+    for lot_id, spent in redemption.spent_parts.items():
+        if part := min(spent, remaining):
+            accounts = (LedgerAccount.SPENT, LedgerAccount.AVAILABLE)
+            entry = decision.post(EntryKind.RETURN, lots[lot_id], *accounts, part, cause, "returned", **references)
+            entries.append(entry)
+            returned[lot_id] = returned.get(lot_id, 0) + part
+            remaining -= part
+    is_all = sum(returned.values()) == redemption.points
+    state = RedemptionState.RETURNED if is_all else redemption.state
+    _put(decision, replace(redemption, returned=returned, state=state))
+    _emit_released(decision, redemption, entries[0], points, "returned")
+
+
+def _emit_released(decision: LedgerDecision, redemption: Redemption, entry: Entry, points: int, text: str) -> None:
     event = PointsReleased(
         customer_id=decision.state.customer_id,
         entry_id=entry.entry_id,
-        points=redemption.points,
+        points=points,
         cause=entry.cause,
         text=text,
         redemption_id=redemption.redemption_id,
@@ -145,7 +191,7 @@ def _move(
     references = {"issue_id": None, "order_id": redemption.order_id, **due_at}
     entries = [
         decision.post(kind, lots[lot_id], source, target, points, cause, text, **references)
-        for lot_id, points in redemption.parts.items()
+        for lot_id, points in redemption.spent_parts.items()
     ]
     _put(decision, redemption)
     return entries[0]

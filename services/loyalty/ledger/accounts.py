@@ -66,12 +66,25 @@ class PurchaseLine:
 
 @dataclass(frozen=True, slots=True)
 class PurchaseValue:
-    """Money paid for the goods of an order that were delivered and not cancelled, in total and by line."""
+    """Money paid for the goods of an order that were delivered and not cancelled, in total and by line.
+
+    `spent_points` paid `spent_value` of `goods_amount`, the price of all goods of the order.
+    """
 
     order_id: str
     amount: Decimal
     currency: str
     lines: Mapping[str, PurchaseLine] = field(default_factory=dict)
+    spent_points: int = 0
+    spent_value: Decimal = Decimal(0)
+    goods_amount: Decimal = Decimal(0)
+
+    def spent_points_of(self, refunded: Decimal) -> int:
+        """Return the spent points that belong to goods for which this money was paid back; the last ones with all."""
+        money = self.goods_amount - self.spent_value
+        if not self.spent_points or money <= 0 or refunded <= 0:
+            return 0
+        return int(self.spent_points * min(refunded / money, Decimal(1)))
 
     def kept_after(self, refunds: Iterable[OrderRefund]) -> Decimal:
         """Return what is left after refunds.
@@ -106,17 +119,24 @@ class RedemptionState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Redemption:
-    """Points spent on one purchase, per lot."""
+    """Points spent on one purchase, per lot; `returned` are those of them that refunds returned."""
 
     redemption_id: UUID
     order_id: str
     state: RedemptionState
     parts: Mapping[UUID, int]
     expires_at: datetime | None = None
+    returned: Mapping[UUID, int] = field(default_factory=dict)
 
     @property
     def points(self) -> int:
         return sum(self.parts.values())
+
+    @property
+    def spent_parts(self) -> dict[UUID, int]:
+        """Return the points per lot that were not returned."""
+        left = {lot_id: points - self.returned.get(lot_id, 0) for lot_id, points in self.parts.items()}
+        return {lot_id: points for lot_id, points in left.items() if points}
 
 
 @dataclass(frozen=True)

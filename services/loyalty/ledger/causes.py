@@ -33,6 +33,16 @@ def redemption_cause(redemption_id: UUID) -> str:
     return f"redemption:{redemption_id}"
 
 
+def returned_part_cause(redemption_id: UUID, returned: int) -> str:
+    """Cause of a part of a redemption that is returned; `returned` is the total after this one."""
+    return f"{redemption_cause(redemption_id)}:{returned}"
+
+
+def redemption_id_of(cause: str) -> UUID:
+    """Redemption of its own cause, or of that of a returned part."""
+    return UUID(cause.split(":")[1])
+
+
 def birthday_cause(customer_id: str, year: int) -> str:
     return f"birthday:{customer_id}:{year}"
 

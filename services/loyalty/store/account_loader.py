@@ -1,6 +1,7 @@
 """Rows to points accounts, and events to the rows that they refer to."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -25,7 +26,14 @@ from services.loyalty.ledger.accounts import (
     Redemption,
     RedemptionState,
 )
-from services.loyalty.ledger.causes import adjustment_cause, id_of, issue_id_of, order_id_of, redemption_cause
+from services.loyalty.ledger.causes import (
+    adjustment_cause,
+    id_of,
+    issue_id_of,
+    order_id_of,
+    redemption_cause,
+    redemption_id_of,
+)
 from services.loyalty.ledger.entries import EntryKind, LedgerAccount, Membership, OrderRefund, WithheldGrant
 
 Row: TypeAlias = asyncpg.Record
@@ -117,14 +125,22 @@ def _lot(row: Row) -> PointsLot:
 
 def _purchase(row: Row) -> PurchaseValue:
     lines = _PURCHASE_LINES.validate_json(row["lines"] or "{}")
-    return PurchaseValue(row["order_id"], Decimal(row["amount"]), row["currency"], lines)
+    return PurchaseValue(
+        row["order_id"],
+        Decimal(row["amount"]),
+        row["currency"],
+        lines,
+        int(row["spent_points"] or 0),
+        Decimal(row["spent_value"] or 0),
+        Decimal(row["goods_amount"] or 0),
+    )
 
 
 def _redemptions(rows: Sequence[Row]) -> dict[UUID, Redemption]:
-    by_cause: dict[str, list[Row]] = {}
+    by_id: dict[UUID, list[Row]] = {}
     for row in rows:
-        by_cause.setdefault(row["cause"], []).append(row)
-    redemptions = map(redemption_of, by_cause.values())
+        by_id.setdefault(redemption_id_of(row["cause"]), []).append(row)
+    redemptions = map(redemption_of, by_id.values())
     return {redemption.redemption_id: redemption for redemption in redemptions}
 
 
@@ -137,13 +153,16 @@ STATES = {
 
 
 def redemption_of(rows: Sequence[Row]) -> Redemption:
-    """Build a redemption from all of its entries in order; the last entry determines its state."""
+    """Build a redemption from all of its entries in order; the last entry determines its state.
+
+    As long as only a part was returned, it stays committed.
+    """
     reserved = [row for row in rows if row["kind"] == EntryKind.RESERVE]
-    first = reserved[0]
-    return Redemption(
-        id_of(first["cause"]),
-        first["order_id"],
-        STATES[EntryKind(rows[-1]["kind"])],
-        {row["lot_id"]: row["points"] for row in reserved},
-        first["due_at"],
-    )
+    first, returned = reserved[0], Counter[UUID]()
+    for row in rows:
+        if row["kind"] == EntryKind.RETURN:
+            returned[row["lot_id"]] += row["points"]
+    parts = {row["lot_id"]: row["points"] for row in reserved}
+    is_part = bool(returned) and sum(returned.values()) < sum(parts.values())
+    state = RedemptionState.COMMITTED if is_part else STATES[EntryKind(rows[-1]["kind"])]
+    return Redemption(id_of(first["cause"]), first["order_id"], state, parts, first["due_at"], returned)

@@ -49,12 +49,17 @@ _LOTS = """
         OR l.lot_id = ANY (ARRAY(SELECT lot_id FROM entries WHERE cause = ANY($5) AND kind = 'reserve')))
     ORDER BY l.granted_at, e.number"""
 _WITHHELD = "SELECT * FROM withheld_grants WHERE issue_id = ANY($1)"
+_SPENDING = """
+    SELECT DISTINCT cause FROM entries
+    WHERE kind IN ('reserve', 'return') AND order_id = ANY (
+        $1::text[] || ARRAY(SELECT order_id FROM entries WHERE cause = ANY($2) AND kind = 'reserve'))"""
 _REDEMPTIONS = """
     SELECT customer_id, cause, kind, lot_id, points, order_id, due_at FROM entries
     WHERE cause = ANY($1) AND kind IN ('reserve', 'release', 'redeem', 'return') ORDER BY number"""
 _PURCHASES = """
     SELECT key AS order_id, customer_id, body ->> 'kept_amount' AS amount, body ->> 'currency' AS currency,
-           body ->> 'kept_lines' AS lines
+           body ->> 'kept_lines' AS lines, body ->> 'spent_points' AS spent_points,
+           body ->> 'spent_value' AS spent_value, body ->> 'goods_amount' AS goods_amount
     FROM orders WHERE key = ANY($1)"""
 _REFUNDS = "SELECT * FROM refunds WHERE order_id = ANY($1)"
 _ADJUSTMENTS = "SELECT DISTINCT customer_id, cause FROM entries WHERE customer_id = ANY($1) AND cause = ANY($2)"
@@ -82,6 +87,9 @@ class LedgerStore:
         """
         references = references_of(events)
         balances = await self.lock(conn, keys)
+        if references.orders or references.redemptions:
+            spending = await conn.fetch(_SPENDING, list(references.orders), list(references.redemptions))
+            references.redemptions.update(row["cause"] for row in spending)
         rows = await self._read(conn, sorted(keys), references, newest=max(event.time for event in events))
         return {key: account_of(key, balances.get(key), rows[key]) for key in keys}
 

@@ -28,7 +28,9 @@ _PAGE = "SELECT * FROM entries WHERE customer_id = $1 AND number < $2 ORDER BY n
 _PERIOD = """
     SELECT * FROM entries WHERE customer_id = $1 AND at >= $2 AND at < $3 ORDER BY number LIMIT $4"""
 _REDEMPTION = """
-    SELECT * FROM entries WHERE cause = $1 AND customer_id = $2 AND kind IN ('reserve', 'release', 'redeem', 'return')
+    SELECT * FROM entries
+    WHERE customer_id = $2 AND (cause = $1 OR starts_with(cause, $1 || ':'))
+      AND kind IN ('reserve', 'release', 'redeem', 'return')
     ORDER BY number"""
 _REVIEWS = """
     SELECT cause, customer_id, issue_id, order_id, code, points, at, review_by FROM withheld_grants

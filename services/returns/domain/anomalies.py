@@ -1,8 +1,8 @@
-"""Anomalies that staff have to see: what a partner told about an issue, and the case could not use.
+"""Anomalies that staff have to see: reports of partners that the case could not use.
 
 An anomaly that opens a review is left out: its review says the same, with the choices that staff have. What nobody
 outside can cause (a stalled case) is left out as well; operators see it among the counters. An issue without a case
-has no customer to name, so what is told about it stays with the counters and the kept counts.
+has no customer to name, so reports about it stay with the counters and the kept counts.
 """
 
 from collections.abc import Iterable

@@ -111,9 +111,9 @@ async def test_an_unhappy_customer_who_was_talked_to_waits_no_more(desk: Desk) -
     assert ("Called, sent an apology card." in page, "Somebody talks to the unhappy customer" in page) == (True, False)
 
 
-async def test_an_anomaly_says_what_was_told_by_whom_and_what_can_be_done(desk: Desk) -> None:
-    told = {"anomaly": "unknown_refund", "reported_by": "/payment", "event_type": "refund.completed.v1"}
-    await desk.case.publish(IssueAnomalyDetected(**desk.case.ids, **told, event_id="e-1", detected_at=desk.case.now))
+async def test_an_anomaly_shows_its_report_its_author_and_what_can_be_done(desk: Desk) -> None:
+    report = {"anomaly": "unknown_refund", "reported_by": "/payment", "event_type": "refund.completed.v1"}
+    await desk.case.publish(IssueAnomalyDetected(**desk.case.ids, **report, event_id="e-1", detected_at=desk.case.now))
     hanako = await desk.as_("hanako")
     assert "A refund that was not requested" in (await hanako.get("/desk")).text
     page = (await hanako.get(desk.issue)).text

@@ -1,4 +1,4 @@
-"""Anomalies of an issue: what a partner told that does not fit, for staff to look at."""
+"""Anomalies of an issue: reports of partners that do not fit, for staff to look at."""
 
 from typing import Annotated, ClassVar
 
@@ -11,7 +11,7 @@ Code = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 
 
 class IssueAnomalyDetected(IssueEvent):
-    """A partner told something about an issue that does not fit: a replacement, a refund or units that nobody asked
+    """A partner reported something about an issue that does not fit: a replacement, a refund or units that nobody asked
     for. It changed nothing, or not all of what it says; staff decide what is to be done."""
 
     TYPE: ClassVar = "issue.anomaly_detected.v1"

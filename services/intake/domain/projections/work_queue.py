@@ -77,9 +77,9 @@ def _on_notice_failed(event: notices.NoticeFailed, at: datetime, zone: ZoneInfo)
 
 
 def _on_anomaly_detected(event: issues.IssueAnomalyDetected, at: datetime, zone: ZoneInfo) -> Changes:
-    """Open one item per anomaly of an issue, whoever repeats it; it stays until staff have dealt with it."""
-    told = f"{event.event_type.rpartition('.v')[0]} {event.reported_by}"
-    return (WorkOpened(event.issue_id, WorkKind.ANOMALY, at, at + ANOMALY_RESPONSE_TIME, event.anomaly, told),)
+    """Open one item per anomaly of an issue, however often it is repeated; it stays until staff have dealt with it."""
+    report = f"{event.event_type.rpartition('.v')[0]} {event.reported_by}"
+    return (WorkOpened(event.issue_id, WorkKind.ANOMALY, at, at + ANOMALY_RESPONSE_TIME, event.anomaly, report),)
 
 
 def _on_notice_sent(event: notices.NoticeSent, at: datetime, zone: ZoneInfo) -> Changes:
