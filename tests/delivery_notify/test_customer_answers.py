@@ -133,6 +133,12 @@ def test_a_chosen_day_is_promised_on_the_page() -> None:
     assert decided(facts).requested_date == date(2027, 3, 19)
 
 
+def test_a_chosen_day_is_recorded_after_the_date_of_a_shop_whose_clock_is_ahead() -> None:
+    driver = drive(placed(), moved())
+    facts = change(driver, ChangeSubject.DATE, requested_date=date(2027, 3, 19))
+    assert [row.promised_at for row in of(facts, PromiseMade)] == [MONDAY + HOUR]
+
+
 def test_a_chosen_day_counts_for_the_law_like_a_first_promise() -> None:
     driver = asked(market="US")
     change(driver, ChangeSubject.DATE, requested_date=date(2027, 3, 19))

@@ -17,7 +17,7 @@ from services.delivery_notify.domain.notice_creation import create_notice
 from services.delivery_notify.domain.notices import AddressRequested, NoticeFacts
 from services.delivery_notify.domain.order_line import Line
 from services.delivery_notify.domain.prepaid_acceptance import renew_acceptance
-from services.delivery_notify.domain.promises import PAGE, SHIP, ledger_row, with_chosen_date
+from services.delivery_notify.domain.promises import PAGE, SHIP, ledger_row, recorded_at, with_chosen_date
 from services.delivery_notify.domain.supersede import (
     DELIVERY_DATE_NOTICES,
     SHIP_DATE_NOTICES,
@@ -117,8 +117,9 @@ def _apply(
     elif choice is Choice.WAIT and not by_default and question.kind is NoticeKind.ORDER_OVERDUE:
         line = replace(line, accepted_open_wait=True)
     elif change and change.day and ship.day and not ship.updates_sent and line.open and change.day != ship.day:
-        line = with_chosen_date(line, change.day, decision.now, decision.rules)
-        decision.emit(ledger_row(SHIP, decision.state.order_id, line, "customer.decided", decision.now, PAGE))
+        at = recorded_at(ship, decision.now)
+        line = with_chosen_date(line, change.day, at, decision.rules)
+        decision.emit(ledger_row(SHIP, decision.state.order_id, line, "customer.decided", at, PAGE))
     decision.put_line(line)
     return line.shipping is not ship
 

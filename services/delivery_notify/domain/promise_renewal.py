@@ -86,8 +86,9 @@ def renew(decision: ConversationDecision, track: PromiseTrack, lines: Iterable[L
     changes: list[DateChange] = []
     for line in lines:
         day = _ship_day(decision, line) if track is SHIP else _delivery_day(decision, line)
-        after = promises.with_renewal(track, line, day, decision.now, decision.rules)
-        decision.emit(promises.ledger_row(track, decision.state.order_id, after, POLICY, decision.now))
+        at = promises.recorded_at(track.of(line), decision.now)
+        after = promises.with_renewal(track, line, day, at, decision.rules)
+        decision.emit(promises.ledger_row(track, decision.state.order_id, after, POLICY, at))
         if track is SHIP:
             after = move_delivery(decision, after, None, POLICY)
         decision.put_line(after)
@@ -97,16 +98,16 @@ def renew(decision: ConversationDecision, track: PromiseTrack, lines: Iterable[L
 
 def move_delivery(decision: ConversationDecision, line: Line, stated: date | None, source: str) -> Line:
     """Return the line with the delivery date moved as stated, or moved because the line would ship after it."""
-    ship_day, day = line.shipping.day, line.delivery.day
+    ship_day, day, at = line.shipping.day, line.delivery.day, promises.recorded_at(line.delivery, decision.now)
     if stated and stated != day:
-        line = promises.with_promise(DELIVERY, line, stated, decision.now, decision.rules)
+        line = promises.with_promise(DELIVERY, line, stated, at, decision.rules)
     elif stated is None and day and ship_day and ship_day > day:
         delivery_day = decision.rules.calendar.add_open_days(ship_day, decision.rules.transit_days)
-        line, source = promises.with_renewal(DELIVERY, line, delivery_day, decision.now, decision.rules), POLICY
+        line, source = promises.with_renewal(DELIVERY, line, delivery_day, at, decision.rules), POLICY
     else:
         return line
     line = replace(line, delivery=replace(line.delivery, ship_version=line.shipping.version))
-    decision.emit(promises.ledger_row(DELIVERY, decision.state.order_id, line, source, decision.now))
+    decision.emit(promises.ledger_row(DELIVERY, decision.state.order_id, line, source, at))
     return line
 
 

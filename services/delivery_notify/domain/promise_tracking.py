@@ -108,6 +108,7 @@ def restore_announced_delivery(decision: ConversationDecision, line_ids: frozens
         day = line.delivery.last_announced_date
         unsent = line.line_id in line_ids and date_is_unsent(decision, line.line_id, SHIP.delayed)
         if unsent and day and line.awaiting_delivery and promises.delivery_moved_with_ship_date(line):
-            after = promises.with_renewal(DELIVERY, line, day, decision.now, decision.rules)
+            at = promises.recorded_at(line.delivery, decision.now)
+            after = promises.with_renewal(DELIVERY, line, day, at, decision.rules)
             decision.put_line(after)
-            decision.emit(promises.ledger_row(DELIVERY, decision.state.order_id, after, "order.shipped", decision.now))
+            decision.emit(promises.ledger_row(DELIVERY, decision.state.order_id, after, "order.shipped", at))
