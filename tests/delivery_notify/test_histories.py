@@ -14,12 +14,15 @@ from libs.common.events.loyalty import PointsGranted
 from libs.common.events.notices import CustomerDecided
 from libs.common.events.storefront import (
     OrderCancelled,
+    OrderChanged,
+    OrderDelayed,
     OrderDelivered,
     OrderPromiseChanged,
     OrderShipped,
     PreorderProgressed,
+    ShipmentChanged,
 )
-from libs.common.events.values import Choice, LineQuantity
+from libs.common.events.values import Choice, LineQuantity, ShippedLine
 from services.delivery_notify.domain.conversation import Conversation
 from services.delivery_notify.domain.customer_questions import CustomerAnswered
 from services.delivery_notify.domain.decide import deadlines
@@ -44,6 +47,15 @@ LINE_IDS = st.sampled_from(("1", "2"))
 SOME_LINES = st.lists(LINE_IDS, max_size=2, unique=True).map(tuple)
 COUNTS = st.lists(st.builds(LineQuantity, line_id=LINE_IDS, quantity=st.integers(1, 2)), min_size=1, max_size=2).map(
     tuple
+)
+
+SHIPMENTS = st.none() | st.sampled_from(("box-1", "box-2"))
+BOXES = st.lists(st.builds(ShippedLine, line_id=LINE_IDS, quantity=st.integers(0, 2)), max_size=2).map(tuple)
+SOMETIMES = st.none() | DAYS
+ORDERS = (
+    placed(line("1", preorder=True, quantity=2), line("2")),
+    placed(line("1", promised_delivery_date=date(2027, 3, 9), quantity=2), line("2", None), market="US"),
+    placed(line("1", promised_delivery_date=date(2027, 3, 9)), line("2"), market="DE"),
 )
 
 ISSUE_KINDS: tuple[type[ev.IssueEvent], ...] = (
@@ -90,7 +102,34 @@ def _answered(driver: ConversationDriver, index: int, choice: Choice, wish: date
 
 CHOICES = st.sampled_from(list(Choice))
 PAYLOADS = st.one_of(
-    st.just(placed(line("1", preorder=True, quantity=2), line("2"))),
+    st.sampled_from(ORDERS),
+    st.builds(
+        OrderChanged,
+        order_id=st.just(ORDER),
+        customer_id=st.just(CUSTOMER),
+        lines=st.builds(line, LINE_IDS, quantity=st.integers(0, 3)).map(lambda changed: (changed,)),
+        market=st.none() | st.sampled_from(("JP", "US", "DE")),
+        changed_at=MOMENTS,
+    ),
+    st.builds(
+        OrderDelayed,
+        order_id=st.just(ORDER),
+        line_ids=SOME_LINES,
+        cause=st.just("typhoon"),
+        promised_ship_date=SOMETIMES,
+        promised_delivery_date=SOMETIMES,
+        next_update_by=SOMETIMES,
+        delayed_at=MOMENTS,
+    ),
+    st.builds(
+        ShipmentChanged,
+        order_id=st.just(ORDER),
+        shipment_id=st.sampled_from(("box-1", "box-2")),
+        lines=st.none() | BOXES,
+        called_off=st.booleans(),
+        expected_delivery_date=SOMETIMES,
+        changed_at=MOMENTS,
+    ),
     st.builds(
         OrderPromiseChanged,
         order_id=st.just(ORDER),
@@ -98,7 +137,14 @@ PAYLOADS = st.one_of(
         promised_ship_date=DAYS,
         changed_at=MOMENTS,
     ),
-    st.builds(OrderShipped, order_id=st.just(ORDER), lines=COUNTS, shipped_at=MOMENTS),
+    st.builds(
+        OrderShipped,
+        order_id=st.just(ORDER),
+        lines=COUNTS.map(lambda counts: tuple(ShippedLine(**vars(count)) for count in counts)),
+        shipment_id=SHIPMENTS,
+        expected_delivery_date=SOMETIMES,
+        shipped_at=MOMENTS,
+    ),
     st.builds(OrderDelivered, order_id=st.just(ORDER), lines=COUNTS, delivered_at=MOMENTS),
     st.builds(OrderCancelled, order_id=st.just(ORDER), line_ids=SOME_LINES, cancelled_at=MOMENTS),
     st.builds(
