@@ -92,7 +92,7 @@ def _asked(number: int, options: list[Choice]) -> Payload:
     return issue(ev.IssueChoiceRequested, choice_id=choice_id, options=tuple(options), default=options[0])
 
 
-def _answered(driver: ConversationDriver, index: int, choice: Choice, wish: date | None) -> Payload | None:
+def answer_to(driver: ConversationDriver, index: int, choice: Choice, wish: date | None) -> Payload | None:
     questions = driver.state.questions if driver.state else ()
     if not questions:
         return None
@@ -203,7 +203,7 @@ def _live(history: list[Any]) -> ConversationDriver:
             case timedelta():
                 facts = driver.advance_to(driver.now + step)
             case (index, choice, wish):
-                command = _answered(driver, index, choice, wish)
+                command = answer_to(driver, index, choice, wish)
                 facts = driver.handle(command) if command else []
             case payload:
                 facts = driver.handle(payload)

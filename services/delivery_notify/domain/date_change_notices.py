@@ -35,7 +35,8 @@ class DateChange:
 
     @property
     def delivery_moved(self) -> bool:
-        return self.line.delivery != self.before.delivery
+        delivery = self.line.delivery
+        return delivery != self.before.delivery and delivery.day != delivery.last_announced_date
 
 
 def announce(

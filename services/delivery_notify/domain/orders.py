@@ -298,7 +298,7 @@ def on_order_cancelled(decision: ConversationDecision, event: OrderCancelled) ->
 def _end_notices(decision: ConversationDecision, cause: str) -> None:
     """Withdraw unsent notices and close questions about lines with nothing left to ship, or to deliver."""
     shipped = frozenset(line.line_id for line in decision.state.lines if not line.open)
-    restore_announced_delivery(decision, shipped)
+    restore_announced_delivery(decision, shipped, "order.shipped")
     supersede(decision, SHIP_DATE_NOTICES, shipped, cause)
     close_questions(decision, cause, lines=shipped, kinds=SHIP_DATE_NOTICES)
     over = frozenset(line.line_id for line in decision.state.lines if not line.awaiting_delivery and not line.open)

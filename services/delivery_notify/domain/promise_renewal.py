@@ -96,19 +96,34 @@ def renew(decision: ConversationDecision, track: PromiseTrack, lines: Iterable[L
     announce(decision, track, changes, decision.rules.overdue_grace, None)
 
 
-def move_delivery(decision: ConversationDecision, line: Line, stated: date | None, source: str) -> Line:
-    """Return the line with the delivery date moved as stated, or moved because the line would ship after it."""
-    ship_day, day, at = line.shipping.day, line.delivery.day, promises.recorded_at(line.delivery, decision.now)
-    if stated and stated != day:
-        line = promises.with_promise(DELIVERY, line, stated, at, decision.rules)
-    elif stated is None and day and ship_day and ship_day > day:
-        delivery_day = decision.rules.calendar.add_open_days(ship_day, decision.rules.transit_days)
-        line, source = promises.with_renewal(DELIVERY, line, delivery_day, at, decision.rules), POLICY
-    else:
+def move_delivery(
+    decision: ConversationDecision, line: Line, stated: date | None, source: str, *, unannounced: bool = False
+) -> Line:
+    """Return the line with the delivery date moved as stated, or moved because the line would ship after it.
+
+    `unannounced`: the notice about the ship date before this one is unsent. A delivery date that moved with it is
+    unknown to the customer, too, so the announced one is moved instead, or kept.
+    """
+    delivery, rules = line.delivery, decision.rules
+    unknown = unannounced and bool(delivery.ship_version) and delivery.ship_version == line.shipping.version - 1
+    known_day = delivery.last_announced_date if unknown else delivery.day
+    day = stated or _deliverable(decision, line.shipping.day, known_day)
+    if day is None or (day == delivery.day and not unknown):
         return line
-    line = replace(line, delivery=replace(line.delivery, ship_version=line.shipping.version))
-    decision.emit(promises.ledger_row(DELIVERY, decision.state.order_id, line, source, at))
-    return line
+    if day != delivery.day:
+        at = promises.recorded_at(delivery, decision.now)
+        move = promises.with_promise if stated else promises.with_renewal
+        line = move(DELIVERY, line, day, at, rules, unannounced=unknown)
+        row = promises.ledger_row(DELIVERY, decision.state.order_id, line, source if stated else POLICY, at)
+        decision.emit(row)
+    return replace(line, delivery=replace(line.delivery, ship_version=line.shipping.version))
+
+
+def _deliverable(decision: ConversationDecision, ship_day: date | None, day: date | None) -> date | None:
+    """Return this delivery date, or the next one of the policy for a line that ships after it."""
+    if day is None or ship_day is None or ship_day <= day:
+        return day
+    return decision.rules.calendar.add_open_days(ship_day, decision.rules.transit_days)
 
 
 def _ship_day(decision: ConversationDecision, line: Line) -> date:

@@ -5,7 +5,7 @@ One state machine for both promises, parametrised by `SHIP` and `DELIVERY`; over
 of its arrival.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -56,7 +56,7 @@ def _promise(decision: ConversationDecision, track: PromiseTrack, line: Line, st
     at, surface = promises.recorded_at(promise, stated.at), None if promise.day else track.first_surface
     decision.emit(promises.ledger_row(track, decision.state.order_id, after, stated.source, at, surface))
     if track is SHIP:
-        after = move_delivery(decision, after, stated.delivery_date, stated.source)
+        after = move_delivery(decision, after, stated.delivery_date, stated.source, unannounced=unannounced)
     decision.put_line(after)
     return after
 
@@ -71,10 +71,10 @@ def _obsolete(track: PromiseTrack, line: Line, stated: StatedDate, today: date) 
 
 
 def announce_undated_delay(
-    decision: ConversationDecision, lines: Iterable[Line], at: datetime, cause: str, next_update_by: date | None
+    decision: ConversationDecision, lines: Sequence[Line], at: datetime, cause: str, next_update_by: date | None
 ) -> None:
     """Announce a delay that the shop stated without a new ship date."""
-    delayed: list[Line] = []
+    delayed: set[str] = set()
     for line in lines:
         promised_at = line.shipping.promised_at
         if not line.awaiting_shipment:
@@ -82,11 +82,18 @@ def announce_undated_delay(
         elif promised_at and at < promised_at:
             decision.ignore("older_promise")
         else:
-            delayed.append(replace(line, shipping=replace(line.shipping, promised_at=at)))
+            delayed.add(line.line_id)
+    # The notice that this one supersedes may be unsent, and with it a delivery date that moved.
+    restore_announced_delivery(decision, frozenset(delayed), "order.delayed")
+    undated = [
+        replace(line, shipping=replace(line.shipping, promised_at=at))
+        for line in decision.state.lines
+        if line.line_id in delayed
+    ]
     if next_update_by is not None and next_update_by <= decision.today:
         next_update_by = None
-    if delayed:
-        overdue_notices.send_update(decision, SHIP, delayed, next_update_by, cause)
+    if undated:
+        overdue_notices.send_update(decision, SHIP, undated, next_update_by, cause)
 
 
 def on_shipped(decision: ConversationDecision, line_ids: frozenset[str], day: date | None, at: datetime) -> None:
@@ -102,13 +109,13 @@ def _in_transit(decision: ConversationDecision, line_ids: frozenset[str]) -> lis
     return [line for line in decision.state.lines if line.line_id in line_ids and line.awaiting_delivery]
 
 
-def restore_announced_delivery(decision: ConversationDecision, line_ids: frozenset[str]) -> None:
-    """Promise the announced delivery date again where a line ships while the notice that moved it is unsent."""
+def restore_announced_delivery(decision: ConversationDecision, line_ids: frozenset[str], source: str) -> None:
+    """Promise the announced delivery date again where the notice that moved it will not be sent."""
     for line in decision.state.lines:
         day = line.delivery.last_announced_date
         unsent = line.line_id in line_ids and date_is_unsent(decision, line.line_id, SHIP.delayed)
         if unsent and day and line.awaiting_delivery and promises.delivery_moved_with_ship_date(line):
             at = promises.recorded_at(line.delivery, decision.now)
-            after = promises.with_renewal(DELIVERY, line, day, at, decision.rules)
+            after = promises.with_renewal(DELIVERY, line, day, at, decision.rules, unannounced=True)
             decision.put_line(after)
-            decision.emit(promises.ledger_row(DELIVERY, decision.state.order_id, after, "order.shipped", at))
+            decision.emit(promises.ledger_row(DELIVERY, decision.state.order_id, after, source, at))

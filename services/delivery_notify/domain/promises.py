@@ -124,10 +124,18 @@ def _first_day(old: TrackedPromise, day: date) -> date:
     return old.first_day if old.day else min(day, old.first_day)
 
 
-def with_renewal(track: PromiseTrack, line: Line, day: date, now: datetime, rules: NotificationRules) -> Line:
+def with_renewal(
+    track: PromiseTrack,
+    line: Line,
+    day: date,
+    now: datetime,
+    rules: NotificationRules,
+    *,
+    unannounced: bool = False,
+) -> Line:
     """Return the line with a date set by our policy. `promised_at` stays: a date of the shop takes precedence even if
     it was stated a little earlier."""
-    old, after = track.of(line), with_promise(track, line, day, now, rules)
+    old, after = track.of(line), with_promise(track, line, day, now, rules, unannounced=unannounced)
     renewals = old.renewals + 1
     new = replace(track.of(after), promised_at=old.promised_at, renewals=renewals, policy_dated_at=now)
     return track.put(after, new)
