@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 
 from libs.common.http.signed_links import Purpose, SignedLinks
+from services.delivery_notify.store.preferences import suppress_addresses
 from tests.conftest import MakeDatabase
 from tests.delivery_notify.conversation_driver import ORDER
 from tests.delivery_notify.service import notifying, settled, take
@@ -162,6 +163,24 @@ async def test_an_address_that_was_never_suppressed_can_be_allowed(live: Live) -
     for body, status in ADDRESSES:
         answer = await live.client.post("/ops/addresses/allow", content=_json(body), headers=_typed(OPS))
         assert (body, answer.status_code) == (body, status)
+
+
+STORED = [
+    ("sms", "+819012345678", "090-1234-5678"),
+    ("sms", "+819012345678", "+81 90 1234 5678"),
+    ("email", "hanako@xn--r8jz45g.xn--zckzah", "Hanako@例え.テスト"),
+    ("line", "U-hanako", "U-hanako"),
+]
+
+
+async def test_a_suppressed_address_is_allowed_as_staff_write_it(live: Live) -> None:
+    for channel, stored, written in STORED:
+        async with live.service.pool.acquire() as conn:
+            await suppress_addresses(conn, [(channel, stored, "no such number")], datetime.now(UTC))
+        answer = await live.client.post(
+            "/ops/addresses/allow", json={"channel": channel, "address": written}, headers=OPS
+        )
+        assert (written, answer.json()) == (written, {"was_suppressed": True})
 
 
 async def test_another_method_is_not_allowed(live: Live) -> None:

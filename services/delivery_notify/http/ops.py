@@ -11,6 +11,7 @@ from libs.common.http.problems import PROBLEM_RESPONSE
 from libs.common.runtime.dependencies import CurrentService
 from services.delivery_notify.http.preferences import ChannelName
 from services.delivery_notify.store import preferences, staff_notices
+from services.delivery_notify.store.contacts import reachable_number
 
 router = APIRouter(
     prefix="/ops", tags=["ops"], dependencies=[Depends(require_caller("ops"))], responses=PROBLEM_RESPONSE
@@ -42,9 +43,8 @@ async def list_staff_notices(service: CurrentService) -> list[StaffNoticeView]:
 
 @router.post("/addresses/allow", summary="Remove an address from the suppression list")
 async def allow_address(body: AddressBody, service: CurrentService) -> dict[str, bool]:
+    """Addresses are compared in the form in which they are stored: E.164 for SMS, an ASCII domain for mail."""
+    stored = reachable_number(body.address) if body.channel == "sms" else mail_address(body.address)
     async with service.pool.acquire() as conn:
-        return {
-            "was_suppressed": await preferences.unsuppress_address(
-                conn, body.channel, mail_address(body.address) or body.address
-            )
-        }
+        lifted = await preferences.unsuppress_address(conn, body.channel, stored or body.address)
+    return {"was_suppressed": lifted}
