@@ -55,9 +55,14 @@ def event_key(consumer: str, event: AnyEvent) -> bytes:
 
     A change here invalidates all stored keys: deploy it only on drained consumers.
     """
-    author = f"{consumer}\x1f{event.data.TOPIC.name}\x1f{event.source}"
-    whole = hashlib.blake2b(f"{author}\x1f{event.id}".encode(), digest_size=16).digest()
-    time = _time_of(event.id)
+    return key_of(consumer, event.data.TOPIC.name, event.source, event.id)
+
+
+def key_of(consumer: str, topic: str, source: str, id: str) -> bytes:
+    """Return the inbox key of an event of which only these are known."""
+    author = f"{consumer}\x1f{topic}\x1f{source}"
+    whole = hashlib.blake2b(f"{author}\x1f{id}".encode(), digest_size=16).digest()
+    time = _time_of(id)
     if time is None:
         return whole
     return _digest_of_author(author) + time + whole[:6]
@@ -141,6 +146,11 @@ async def admit(conn: Connection, arrivals: Sequence[Arrival]) -> Admission:
         known={row["event_key"]: row["content"] for row in known},
         blocked={(row["aggregate"], row["topic"], row["key"]) for row in rows if row["aggregate"] is not None},
     )
+
+
+async def known_keys(conn: Connection, keys: Sequence[bytes]) -> set[bytes]:
+    """Return those of these keys whose events were applied."""
+    return {row["event_key"] for row in await conn.fetch(_KNOWN, keys)}
 
 
 async def admit_replayed(conn: Connection, mark: Mark) -> bool:

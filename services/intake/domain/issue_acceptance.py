@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
 from libs.common.decisions.facts import Record
 from libs.common.events.issues import IssueAccepted, IssueRejected, IssueReported
@@ -100,8 +101,22 @@ def reported_event(report: Report) -> IssueReported:
 
 
 def accepted_event(decision: OrderDecision, report: Report, units: tuple[Unit, ...]) -> IssueAccepted:
-    submission, order = report.submission, decision.order
     hours, targets = decision.rules.hours, decision.rules.targets
+    return acceptance_of(
+        decision.state,
+        report,
+        units,
+        decision.now,
+        next_update_by=hours.open_day(decision.now, targets.next_update_open_days),
+        first_response_due_at=hours.after(report.reported_at, targets.first_response),
+    )
+
+
+def acceptance_of(
+    state: OrderState, report: Report, units: tuple[Unit, ...], accepted_at: datetime, **deadlines: Any
+) -> IssueAccepted:
+    """Return the event of an acceptance; `deadlines` are those of the answer to the customer."""
+    submission, order = report.submission, state.order
     return IssueAccepted(
         issue_id=report.issue_id,
         order_id=submission.order_id,
@@ -110,12 +125,11 @@ def accepted_event(decision: OrderDecision, report: Report, units: tuple[Unit, .
         lines=issue_lines(order, submission.lines, units),
         requested_remedy=submission.requested_remedy,
         market=order.purchase.market if order.purchase else "JP",
-        delivered_on=_latest_delivery(decision.state, units),
+        delivered_on=_latest_delivery(state, units),
         noticed_on=submission.noticed_on,
-        next_update_by=hours.open_day(decision.now, targets.next_update_open_days),
-        first_response_due_at=hours.after(report.reported_at, targets.first_response),
         reported_at=report.reported_at,
-        accepted_at=decision.now,
+        accepted_at=accepted_at,
+        **deadlines,
     )
 
 

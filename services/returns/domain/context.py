@@ -87,7 +87,7 @@ class CaseDecision(DecisionContext[Case, CaseRules]):
     @property
     def ids(self) -> dict[str, Any]:
         """Return the identifiers that every event about this issue, and every order to a partner, carries."""
-        return {"issue_id": self.state.issue_id, "order_id": self.state.order_id, "customer_id": self.state.customer_id}
+        return self.state.ids
 
     def anomaly(self, reason: str, detail: str = "") -> None:
         self.emit(Anomaly(reason, detail or f"issue {self.state.issue_id}"))

@@ -1,7 +1,9 @@
 """Read queries for cases and customer exposures."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from libs.common.postgres.pool import Connection
 from services.returns.domain.state.case import Case
@@ -17,6 +19,9 @@ _LIST = """
 # Two statements, because most cases are closed: the partial index of open ones needs its condition in the query.
 LIST_ALL, LIST_OPEN = _LIST.format(and_open=""), _LIST.format(and_open="AND is_open")
 _LIST_OF_ORDERS = "SELECT body FROM cases WHERE order_id = ANY($1)"
+_LIST_BY_ID = "SELECT body FROM cases WHERE key = ANY($1)"
+_ISSUES_SINCE = """
+    SELECT key FROM cases WHERE is_open OR (body::json ->> 'accepted_at')::timestamptz >= $1"""
 _LIST_ACCEPTED_SINCE = """
     SELECT body FROM cases WHERE key > $1 AND (body::json ->> 'accepted_at')::timestamptz >= $2
     ORDER BY key LIMIT 1000"""
@@ -43,6 +48,16 @@ async def list_cases(conn: Connection, wanted: CaseFilter) -> list[Case]:
 async def list_cases_of_orders(conn: Connection, order_ids: list[str]) -> list[Case]:
     rows = await conn.fetch(_LIST_OF_ORDERS, order_ids)
     return [CASE_DOCUMENT.validate_json(row["body"]) for row in rows]
+
+
+async def list_cases_by_id(conn: Connection, issue_ids: Iterable[UUID]) -> list[Case]:
+    rows = await conn.fetch(_LIST_BY_ID, [str(issue_id) for issue_id in issue_ids])
+    return [CASE_DOCUMENT.validate_json(row["body"]) for row in rows]
+
+
+async def issues_since(conn: Connection, since: datetime) -> set[UUID]:
+    """Return the issues whose cases are open, or were accepted since then."""
+    return {UUID(row["key"]) for row in await conn.fetch(_ISSUES_SINCE, since)}
 
 
 async def list_accepted_since(conn: Connection, since: datetime, after: str = "") -> list[Case]:

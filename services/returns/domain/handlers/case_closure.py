@@ -71,28 +71,29 @@ def resolve_if_complete(decision: CaseDecision) -> None:
     decision.change(resolution=case.resolution + 1, **closed)
     if case.inbound.remind_at:
         decision.change_inbound(remind_at=None)
-    decision.emit(
-        IssueResolved(
-            **decision.ids,
-            remedy=case.plan.remedy,
-            reason=case.reason,
-            fault=case.fault,
-            value=case.value,
-            resolution=decision.case.resolution,
-            resolved_at=decision.now,
-            waited_days=max(0, (_remedied_at(decision) - case.accepted_at).days),
-            promises_broken=sum(count_broken_promises(leg) for leg in case.replacements),
-            requested_remedy_granted=case.requested_remedy in (None, case.plan.remedy)
-            and not case.money.refund_instead,
-        )
+    decision.emit(resolved_event(decision.case, decision.now))
+
+
+def resolved_event(case: Case, resolved_at: datetime) -> IssueResolved:
+    return IssueResolved(
+        **case.ids,
+        remedy=case.plan.remedy,
+        reason=case.reason,
+        fault=case.fault,
+        value=case.value,
+        resolution=case.resolution,
+        resolved_at=resolved_at,
+        waited_days=max(0, (_remedied_at(case, resolved_at) - case.accepted_at).days),
+        promises_broken=sum(count_broken_promises(leg) for leg in case.replacements),
+        requested_remedy_granted=case.requested_remedy in (None, case.plan.remedy) and not case.money.refund_instead,
     )
 
 
-def _remedied_at(decision: CaseDecision) -> datetime:
+def _remedied_at(case: Case, resolved_at: datetime) -> datetime:
     """Return when the customer had the replacement and the last refund."""
-    refunded = [refund.completed_at for refund in decision.case.money.refunds if refund.completed_at]
-    moments = [moment for moment in (decision.case.outbound.delivered_at, *refunded) if moment]
-    return max(moments, default=decision.now)
+    refunded = [refund.completed_at for refund in case.money.refunds if refund.completed_at]
+    moments = [moment for moment in (case.outbound.delivered_at, *refunded) if moment]
+    return max(moments, default=resolved_at)
 
 
 def count_broken_promises(leg: OutboundLeg) -> int:
@@ -121,8 +122,12 @@ def force_cancel(decision: CaseDecision, cause: str) -> None:
     inbound.stop(decision, cause)
     decision.change_inbound(remind_at=None)
     decision.change(cancelled_at=decision.now, choice_request=None, shortage=None, reviews=(), address_due_at=None)
-    kept = to_lines(_kept_units(decision.case))
-    decision.emit(IssueCancelled(**decision.ids, cause=cause, cancelled_at=decision.now, kept_lines=kept))
+    decision.emit(cancelled_event(decision.case, cause, decision.now))
+
+
+def cancelled_event(case: Case, cause: str, cancelled_at: datetime) -> IssueCancelled:
+    kept = to_lines(_kept_units(case))
+    return IssueCancelled(**case.ids, cause=cause, cancelled_at=cancelled_at, kept_lines=kept)
 
 
 def _kept_units(case: Case) -> UnitCounts:

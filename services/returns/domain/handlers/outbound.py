@@ -19,7 +19,7 @@ from services.returns.domain.handlers.replacement_matching import (
     skip_past,
     skip_stale,
 )
-from services.returns.domain.state.case import Shortage, lines_for
+from services.returns.domain.state.case import Case, Shortage, lines_for
 from services.returns.domain.state.line_quantities import UnitCounts, to_lines
 from services.returns.domain.state.outbound_leg import AWAITING_SHIPMENT, OutboundLeg, OutboundStatus, ShipPromise
 from services.returns.domain.state.return_slips import return_slip
@@ -46,15 +46,17 @@ def order_replacement(
     )
     decision.change(past_replacements=decision.case.replacements, outbound=leg)
     _send_order(decision)
-    decision.emit(
-        IssueReplacementOrdered(
-            **decision.ids,
-            replacement_id=leg.replacement_id,
-            remedy=decision.case.plan.remedy,
-            lines=to_lines(counts),
-            promised_ship_date=promised,
-            ordered_at=decision.now,
-        )
+    decision.emit(ordered_event(decision.case, leg, decision.now))
+
+
+def ordered_event(case: Case, leg: OutboundLeg, ordered_at: datetime) -> IssueReplacementOrdered:
+    return IssueReplacementOrdered(
+        **case.ids,
+        replacement_id=leg.replacement_id,
+        remedy=case.plan.remedy,
+        lines=to_lines(leg.ordered),
+        promised_ship_date=leg.promises[0].ship_date,
+        ordered_at=ordered_at,
     )
 
 
@@ -161,21 +163,22 @@ def delayed(decision: CaseDecision, event: ReplacementDelayed) -> None:
 
 def _add_promise(decision: CaseDecision, ship_date: date, cause: str | None, **changes: Any) -> None:
     """Add a promise version, and announce it: a later date than before as a delay."""
-    leg = decision.case.outbound
-    before = leg.promises[-1]
-    promise = ShipPromise(ship_date, before.version + 1)
+    promises = decision.case.outbound.promises
+    promise = ShipPromise(ship_date, promises[-1].version + 1)
     due_at = promise_deadline(decision, ship_date)
-    decision.change_outbound(promises=(*leg.promises, promise), due_at=due_at, **changes)
-    promised = {
-        **decision.ids,
-        "replacement_id": leg.replacement_id,
-        "ship_date": ship_date,
-        "version": promise.version,
-    }
-    if ship_date > before.ship_date:
-        decision.emit(IssueReplacementDelayed(**promised, previous_ship_date=before.ship_date, cause=cause))
-    else:
-        decision.emit(IssueReplacementPromised(**promised))
+    decision.change_outbound(promises=(*promises, promise), due_at=due_at, **changes)
+    decision.emit(dated_event(decision.case, decision.case.outbound, cause))
+
+
+def dated_event(case: Case, leg: OutboundLeg, cause: str | None) -> IssueReplacementPromised | IssueReplacementDelayed:
+    """Return the event of the last promise of a replacement that has more than its first."""
+    before, promise = leg.promises[-2:]
+    ids = {**case.ids, "replacement_id": leg.replacement_id, "version": promise.version}
+    if promise.ship_date > before.ship_date:
+        return IssueReplacementDelayed(
+            **ids, ship_date=promise.ship_date, previous_ship_date=before.ship_date, cause=cause
+        )
+    return IssueReplacementPromised(**ids, ship_date=promise.ship_date)
 
 
 def promise_deadline(decision: CaseDecision, ship_date: date) -> datetime:

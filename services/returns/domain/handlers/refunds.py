@@ -6,6 +6,7 @@ the same refund is a second payment. Nothing is charged from here (invariant 8).
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -83,7 +84,7 @@ def _add_refund(decision: CaseDecision, price: RefundPrice, counts: UnitCounts) 
     )
     decision.change(money=replace(leg, refunds=(*leg.refunds, refund)))
     _send_request(decision, refund)
-    decision.emit(IssueRefundRequested(**_request_data(decision, refund)))
+    decision.emit(IssueRefundRequested(**request_data(decision.case, refund, decision.now)))
 
 
 def _send_request(decision: CaseDecision, refund: RefundPayment) -> None:
@@ -97,29 +98,27 @@ def _send_request(decision: CaseDecision, refund: RefundPayment) -> None:
     )
     order = decision.customer.order
     reference = order.payment_reference if order else None
-    decision.emit(RefundRequested(**_request_data(decision, refund), payment_reference=reference))
+    decision.emit(RefundRequested(**request_data(decision.case, refund, decision.now), payment_reference=reference))
 
 
-def _request_data(decision: CaseDecision, refund: RefundPayment) -> dict[str, Any]:
+def request_data(case: Case, refund: RefundPayment, requested_at: datetime) -> dict[str, Any]:
     return {
-        **decision.ids,
+        **case.ids,
         "refund_id": refund.refund_id,
-        "amount": _money(decision, refund.amount),
-        "requested_at": decision.now,
-        **_parts(decision, refund, refund.line_amounts, refund.shipping),
+        "amount": _money(case, refund.amount),
+        "requested_at": requested_at,
+        **_parts(case, refund, refund.line_amounts, refund.shipping),
     }
 
 
-def _parts(
-    decision: CaseDecision, refund: RefundPayment, amounts: Mapping[str, Decimal], shipping: Decimal
-) -> dict[str, Any]:
+def _parts(case: Case, refund: RefundPayment, amounts: Mapping[str, Decimal], shipping: Decimal) -> dict[str, Any]:
     """Return lines and shipping of an event about this refund."""
     lines = tuple(
-        PaidLine(line_id=line_id, quantity=refund.counts[line_id], amount=_money(decision, amount))
+        PaidLine(line_id=line_id, quantity=refund.counts[line_id], amount=_money(case, amount))
         for line_id, amount in amounts.items()
         if refund.counts.get(line_id)
     )
-    return {"lines": lines, "shipping": _money(decision, shipping) if shipping else None}
+    return {"lines": lines, "shipping": _money(case, shipping) if shipping else None}
 
 
 def completed(decision: CaseDecision, event: RefundCompleted) -> None:
@@ -161,25 +160,25 @@ def _record_payment(decision: CaseDecision, refund: RefundPayment, event: Refund
             refund_id=event.refund_id,
             amount=event.amount,
             transaction_id=event.transaction_id,
-            remaining=_money(decision, remaining) if remaining else None,
+            remaining=_money(decision.case, remaining) if remaining else None,
             reason=decision.case.reason,
             refunded_at=event.completed_at,
-            **_payment_parts(decision, refund, min(refund.paid, refund.amount), paid),
+            **payment_parts(decision.case, refund, min(refund.paid, refund.amount), paid),
         )
     )
 
 
-def _payment_parts(decision: CaseDecision, refund: RefundPayment, before: Decimal, after: Decimal) -> dict[str, Any]:
+def payment_parts(case: Case, refund: RefundPayment, before: Decimal, after: Decimal) -> dict[str, Any]:
     """Return the parts of one payment: of all payments together they are those of the refund."""
-    earlier, later = _split(decision, refund, before), _split(decision, refund, after)
+    earlier, later = _split(case, refund, before), _split(case, refund, after)
     amounts = {line_id: later[line_id] - earlier[line_id] for line_id in refund.line_amounts}
-    return _parts(decision, refund, amounts, later[_SHIPPING] - earlier[_SHIPPING])
+    return _parts(case, refund, amounts, later[_SHIPPING] - earlier[_SHIPPING])
 
 
-def _split(decision: CaseDecision, refund: RefundPayment, paid: Decimal) -> dict[str, Decimal]:
+def _split(case: Case, refund: RefundPayment, paid: Decimal) -> dict[str, Decimal]:
     """Return lines and shipping of the first `paid` of a refund."""
     weights = {**refund.line_amounts, _SHIPPING: refund.shipping}
-    return weights if paid == refund.amount else allocate(paid, weights, decision.case.currency)
+    return weights if paid == refund.amount else allocate(paid, weights, case.currency)
 
 
 def reversed_by_bank(decision: CaseDecision, event: RefundReversed) -> None:
@@ -200,7 +199,7 @@ def reversed_by_bank(decision: CaseDecision, event: RefundReversed) -> None:
                 amount=event.amount,
                 reason=decision.case.reason,
                 reversed_at=event.reversed_at,
-                **_payment_parts(decision, refund, ZERO, min(event.amount.amount, refund.amount)),
+                **payment_parts(decision.case, refund, ZERO, min(event.amount.amount, refund.amount)),
             )
         )
         decision.open_review(ReviewCause.REFUND_REVERSED)
@@ -216,7 +215,7 @@ def pay_again(decision: CaseDecision) -> None:
 
 def _move_to_new_refund(decision: CaseDecision, refund: RefundPayment, amount: Decimal) -> None:
     """Take an amount out of a refund, and request it as another one."""
-    kept = _split(decision, refund, refund.amount - amount)
+    kept = _split(decision.case, refund, refund.amount - amount)
     moved = {line_id: whole - kept[line_id] for line_id, whole in refund.line_amounts.items()}
     price = RefundPrice(moved, refund.shipping - kept[_SHIPPING])
     _update(
@@ -322,5 +321,5 @@ def _current(decision: CaseDecision, refund: RefundPayment) -> RefundPayment:
     return _find(decision, refund.refund_id) or refund
 
 
-def _money(decision: CaseDecision, amount: Decimal) -> Money:
-    return Money(amount=amount, currency=decision.case.currency)
+def _money(case: Case, amount: Decimal) -> Money:
+    return Money(amount=amount, currency=case.currency)

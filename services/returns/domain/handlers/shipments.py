@@ -19,8 +19,14 @@ from services.returns.domain.context import CaseDecision
 from services.returns.domain.handlers import partial_shipments
 from services.returns.domain.handlers.outbound import delivery_deadline, promise_deadline, resend_replacement
 from services.returns.domain.handlers.replacement_matching import match_replacement, skip_past
+from services.returns.domain.state.case import Case
 from services.returns.domain.state.line_quantities import UnitCounts, add_counts, missing, to_lines
-from services.returns.domain.state.outbound_leg import AWAITING_SHIPMENT, SHIPPED_OR_DELIVERED, OutboundStatus
+from services.returns.domain.state.outbound_leg import (
+    AWAITING_SHIPMENT,
+    SHIPPED_OR_DELIVERED,
+    OutboundLeg,
+    OutboundStatus,
+)
 from services.returns.domain.state.review_causes import ReviewCause
 
 BEFORE_SHIPMENT = (*AWAITING_SHIPMENT, OutboundStatus.REJECTED)
@@ -108,17 +114,18 @@ def complete_without_shortage(decision: CaseDecision) -> None:
 
 
 def _emit_shipped(decision: CaseDecision) -> None:
-    leg = decision.case.outbound
+    decision.emit(shipped_event(decision.case, decision.case.outbound))
+
+
+def shipped_event(case: Case, leg: OutboundLeg) -> IssueReplacementShipped:
     parcel = leg.parcels[-1]
-    decision.emit(
-        IssueReplacementShipped(
-            **decision.ids,
-            replacement_id=leg.replacement_id,
-            shipped_at=parcel.shipped_at,
-            expected_delivery_date=leg.expected_delivery,
-            carrier=parcel.carrier,
-            tracking_number=parcel.tracking_number,
-        )
+    return IssueReplacementShipped(
+        **case.ids,
+        replacement_id=leg.replacement_id,
+        shipped_at=parcel.shipped_at,
+        expected_delivery_date=leg.expected_delivery,
+        carrier=parcel.carrier,
+        tracking_number=parcel.tracking_number,
     )
 
 
@@ -173,14 +180,15 @@ def _complete_delivery(decision: CaseDecision, at: datetime) -> None:
 
 
 def _emit_delivered(decision: CaseDecision) -> None:
-    leg = decision.case.outbound
-    decision.emit(
-        IssueReplacementDelivered(
-            **decision.ids,
-            replacement_id=leg.replacement_id,
-            delivered_at=leg.delivered_at,
-            lines=to_lines(decision.case.delivered_units) or None,
-        )
+    decision.emit(delivered_event(decision.case, decision.case.outbound))
+
+
+def delivered_event(case: Case, leg: OutboundLeg) -> IssueReplacementDelivered:
+    return IssueReplacementDelivered(
+        **case.ids,
+        replacement_id=leg.replacement_id,
+        delivered_at=leg.delivered_at,
+        lines=to_lines(case.delivered_units) or None,
     )
 
 

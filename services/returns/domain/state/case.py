@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 from libs.common.events.values import Choice, Fault, IssueLine, Money, Reason, Remedy, Variant
@@ -117,6 +118,11 @@ class Case:
     resolution: int = 0
     resolved_at: datetime | None = None
     cancelled_at: datetime | None = None
+
+    @property
+    def ids(self) -> dict[str, Any]:
+        """Return the identifiers that every event about this issue, and every order to a partner, carries."""
+        return {"issue_id": self.issue_id, "order_id": self.order_id, "customer_id": self.customer_id}
 
     @property
     def is_closed(self) -> bool:
