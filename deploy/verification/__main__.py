@@ -13,31 +13,15 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import typer
 
+from deploy.database_urls import databases
 from deploy.verification.auditor import audit, read_history, truncated_topics
 from deploy.verification.verdict import Verdict
 from libs.common.config.kafka_security import KafkaSecurity
 from libs.common.config.settings import load
-from libs.common.events.topics import SERVICES
-
-
-def databases(urls: str) -> dict[str, str]:
-    """The databases by service: `service=url`, or a URL whose database has the name of the service."""
-    found: dict[str, str] = {}
-    for entry in urls.split():
-        name, separator, url = entry.partition("=")
-        if not (separator and name in SERVICES):
-            name, url = urlsplit(entry).path.removeprefix("/"), entry
-        if name not in SERVICES:
-            raise typer.BadParameter(f"{name!r} is not a service; write {SERVICES[0]}=postgresql://...")
-        found[name] = url
-    if not found:
-        raise typer.BadParameter("DATABASE_URLS: empty; name the database of each service")
-    return found
 
 
 def main(

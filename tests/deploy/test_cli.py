@@ -62,6 +62,7 @@ def test_the_commands_of_an_operator_are_complete() -> None:
         "dead-letters show",
         "dead-letters replay",
         "dead-letters discard",
+        "reconcile",
         "erase",
         "verify-erasure",
         "policy simulate",

@@ -11,8 +11,8 @@ import asyncpg
 import pytest
 import typer
 
+from deploy.database_urls import databases
 from deploy.local.paths import ROOT
-from deploy.verification.__main__ import databases
 from deploy.verification.auditor import truncated_topics
 from libs.common.events.topics import SERVICES
 from tests.conftest import MakeDatabase

@@ -1,0 +1,87 @@
+"""`sakidashi reconcile`: differences between the services after a loss, and the events that repair them."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import asyncpg
+import typer
+
+from deploy.database_urls import databases
+from deploy.reconciliation.comparison import compare
+from deploy.reconciliation.discrepancies import Discrepancy
+from deploy.reconciliation.reading import Connections, IncompleteDatabasesError, connected, read_snapshot
+from deploy.reconciliation.republication import publish_again
+
+FOUND, NOT_ASKED = 1, 2
+"""Exit codes: differences were found; the databases could not be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Range of a reconciliation: days looked back, grace period, and pause before the second look."""
+
+    days: int
+    grace: timedelta
+    second_look: timedelta
+
+
+async def reconcile(connections: Connections, scope: Scope, now: datetime) -> list[Discrepancy]:
+    """Return the differences. Those whose time is not known exactly must still be there at a second look."""
+    since = now - timedelta(days=scope.days)
+    found = compare(await read_snapshot(connections, since), now, scope.grace)
+    if not any(finding.needs_second_look for finding in found):
+        return found
+    await asyncio.sleep(scope.second_look.total_seconds())
+    again = {finding.identity for finding in compare(await read_snapshot(connections, since), now, scope.grace)}
+    return [finding for finding in found if finding.identity in again]
+
+
+async def _run(urls: dict[str, str], scope: Scope, redrive: bool, prefix: str) -> tuple[list[Discrepancy], int]:
+    async with connected(urls) as connections:
+        found = await reconcile(connections, scope, datetime.now(UTC))
+        return found, await publish_again(connections, found, prefix) if redrive else 0
+
+
+def main(
+    database_urls: Annotated[str, typer.Option(envvar="DATABASE_URLS", help="Of all services, separated by blanks.")],
+    grace_minutes: Annotated[
+        int, typer.Option(envvar="RECONCILE_GRACE_MINUTES", min=0, help="What is younger is in transit.")
+    ] = 60,
+    days: Annotated[int, typer.Option(min=1, max=45, help="Days looked back; open issues count always.")] = 30,
+    second_look_seconds: Annotated[
+        float, typer.Option(min=0, help="Pause before differences of unknown age are looked at again.")
+    ] = 60.0,
+    redrive: Annotated[bool, typer.Option("--redrive", help="Publish the lost events again.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
+    prefix: Annotated[str, typer.Option(envvar="KAFKA_TOPIC_PREFIX", help="Prefix of all topic names.")] = "",
+) -> None:
+    """Name what the services lost or disagree about, and publish it again with --redrive.
+
+    Exit code 0: nothing found. 1: differences found (also where --redrive repairs them). 2: a database could not be
+    read. The runtime roles of the services are enough; without --redrive everything is read in read-only transactions.
+    """
+    scope = Scope(days, timedelta(minutes=grace_minutes), timedelta(seconds=second_look_seconds))
+    try:
+        found, published = asyncio.run(_run(databases(database_urls), scope, redrive, prefix))
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, IncompleteDatabasesError) as error:
+        typer.echo(f"could not read the databases: {type(error).__name__}: {error}", err=True)
+        raise typer.Exit(NOT_ASKED) from None
+    _print(found, as_json)
+    if redrive:
+        typer.echo(f"published again: {published}", err=True)
+    raise typer.Exit(FOUND if found else 0)
+
+
+def _print(found: Sequence[Discrepancy], as_json: bool) -> None:
+    for finding in found:
+        typer.echo(json.dumps(finding.as_dict(), ensure_ascii=False) if as_json else _line(finding))
+
+
+def _line(finding: Discrepancy) -> str:
+    about = f"issue {finding.issue_id} order {finding.order_id}" if finding.issue_id else f"order {finding.order_id}"
+    since = finding.since.isoformat(timespec="seconds")
+    return f"{finding.kind} {about} since {since}: {finding.detail} [{finding.repair}]"

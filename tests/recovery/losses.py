@@ -1,0 +1,79 @@
+"""Losses by seed: a broker that acknowledges records and forgets them, and a service that skips records it reads."""
+
+import json
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from zlib import crc32
+
+import pytest
+
+from libs.common.messaging import relay
+from libs.common.messaging.consumer import Consumer
+
+
+@dataclass(frozen=True, order=True)
+class Loss:
+    """One lost record: its event type without version, its issue, and the service that skipped it ("": the broker)."""
+
+    type: str
+    issue_id: str
+    service: str = ""
+
+
+@dataclass
+class Losses:
+    """Loses a share, in percent, of the first records of these types; repetitions are not lost."""
+
+    seed: int
+    percent: int
+    forgotten_types: Collection[str]
+    skipped_types: Collection[str]
+    lost: set[Loss] = field(default_factory=set)
+    _seen: set[tuple[str, str]] = field(default_factory=set)
+
+    def _loses(self, loss: Loss, event_id: str, types: Collection[str]) -> bool:
+        if loss.type not in types or not loss.issue_id or (loss.service, event_id) in self._seen:
+            return False
+        self._seen.add((loss.service, event_id))
+        if any((each.type, each.issue_id) == (loss.type, loss.issue_id) for each in self.lost):
+            return False  # lost elsewhere
+        if crc32(f"{self.seed} {loss}".encode()) % 100 >= self.percent:
+            return False
+        self.lost.add(loss)
+        return True
+
+    def forgets(self, value: bytes) -> bool:
+        """Return whether the broker forgets this record."""
+        event = json.loads(value)
+        loss = Loss(event["type"].rpartition(".v")[0], event["data"].get("issue_id", ""))
+        return self._loses(loss, event["id"], self.forgotten_types)
+
+    def skips(self, service: str, value: bytes) -> bool:
+        """Return whether this service skips this record."""
+        event = json.loads(value)
+        loss = Loss(event["type"].rpartition(".v")[0], event["data"].get("issue_id", ""), service)
+        return self._loses(loss, event["id"], self.skipped_types)
+
+
+@contextmanager
+def losing(losses: Losses) -> Iterator[None]:
+    """Lose records until the end of the block, in every service of this process."""
+    publish, parse = relay.publish, Consumer._parse
+
+    async def forget(producer: Any, rows: Sequence[Any]) -> tuple[list[int], BaseException | None]:
+        kept = [row for row in rows if not losses.forgets(row["value"])]
+        sent, error = await publish(producer, kept) if kept else ([], None)
+        return [*sent, *({row["id"] for row in rows} - {row["id"] for row in kept})], error
+
+    def skip(self: Consumer, record: Any) -> Any:
+        parsed = parse(self, record)
+        # Intake's timeline is the archive, of which a loss is one of the broker's for all readers.
+        skips = parsed is not None and parsed.aggregate.name != "timeline"
+        return None if skips and losses.skips(self.runner.service, record.value) else parsed
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(relay, "publish", forget)
+        patch.setattr(Consumer, "_parse", skip)
+        yield
