@@ -209,7 +209,9 @@ def exception_reported(decision: CaseDecision, event: ParcelException) -> None:
 def _move_delivery(decision: CaseDecision, event: ParcelException, expected: date) -> None:
     """Record and announce another delivery day; of several parcels the last one counts."""
     leg = decision.case.outbound
-    key, previous = leg.parcel_key(event.shipment_id, event.tracking_number), leg.expected_delivery
+    key = leg.parcel_key(event.shipment_id, event.tracking_number)
+    # The rest of a part that had shipped was cancelled: no day was announced for the whole replacement.
+    previous = leg.expected_delivery or max((each.expected_delivery for each in leg.parcels), default=expected)
     parcels = tuple(
         replace(each, expected_delivery=expected) if each.parcel_id == key else each for each in leg.parcels
     )
