@@ -22,6 +22,7 @@ from services.returns.policy.policy_versions import ReturnPolicies
 from services.returns.settings import ReturnsSettings
 from services.returns.store.cases import Cases
 from services.returns.store.customer_merges import move_customer
+from services.returns.store.early_events import early_event_sweep
 from services.returns.store.erasure import address_sweeps, erase
 from services.returns.store.order_snapshots import OrderSnapshots
 from services.returns.store.orders import KnownOrders
@@ -48,7 +49,7 @@ def create_app(settings: ReturnsSettings | None = None) -> FastAPI:
     service.add_aggregate(KnownOrders(OrderSnapshots(address_keys)), *ORDER_SUBSCRIBES)
     service.add_aggregate(Erasures(service.name, erase), CustomerErasureRequested)
     service.add_aggregate(CustomerMerges(move_customer), CustomerMerged)
-    service.add_retention(*address_sweeps(settings.address_retention_days))
+    service.add_retention(*address_sweeps(settings.address_retention_days), early_event_sweep())
     service.run_in_background("policies", watch(settings.policy_file, on_policy_change, settings.policy_poll_seconds))
     app = service.create_app(case_routes.router)
     app.state.cases = cases

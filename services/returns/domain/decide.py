@@ -7,7 +7,7 @@ the case, and an open case without a timer is sent to review (invariant 6).
 """
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from libs.common.decisions.context import subscriptions
@@ -38,6 +38,7 @@ from services.returns.domain.handlers import (
 from services.returns.domain.handlers.case_opening import facts_without_case, open_case, open_reviews
 from services.returns.domain.handlers.next_steps import start_next_steps
 from services.returns.domain.ledger_decisions import PAYMENT_SUBSCRIBES
+from services.returns.domain.state.early_events import KeptEventApplied, early_event_of_timer
 from services.returns.domain.state.kept_counts import CountMatched, count_of_timer
 from services.returns.domain.state.review_causes import ReviewCause
 
@@ -88,6 +89,9 @@ def _timer_fired(decision: CaseDecision, fired: TimerFired) -> None:
     if count_id := count_of_timer(fired.name):
         _take_count(decision, count_id)
         return
+    if key := early_event_of_timer(fired.name):
+        _apply_early_event(decision, fired, key)
+        return
     due_at = decision.case.timers().get(fired.name)
     if due_at is None or due_at > decision.now:
         decision.ignore("timer_moved")
@@ -106,6 +110,25 @@ def _take_count(decision: CaseDecision, count_id: str) -> None:
         receipts.received(decision, kept.count, is_last_choice=kept.is_last_choice)
     else:
         receipts.inspected(decision, kept.count)
+
+
+def _apply_early_event(decision: CaseDecision, fired: TimerFired, key: str) -> None:
+    """Apply an event that came before the case, as of its own time; not before the case has ordered anything.
+
+    Without an address nothing is ordered yet. The events of a case are postponed alike, so that they stay in order.
+    """
+    if address_due_at := decision.case.address_due_at:
+        minutes = max(address_due_at - fired.due_at, timedelta(0)) // timedelta(minutes=1) + 1
+        decision.set_timer(fired.name, fired.due_at + minutes * timedelta(minutes=1))
+        return
+    event = decision.customer.early_events.get(key)
+    handler = HANDLERS.get(type(event.data)) if event else None
+    if event is None or handler is None:
+        decision.ignore("unknown_early_event")
+        return
+    decision.event_time = event.time
+    decision.emit(KeptEventApplied(decision.case.issue_id, key, decision.now))
+    handler(decision, event.data)
 
 
 def _assign_count(decision: CaseDecision, command: AssignCount) -> None:

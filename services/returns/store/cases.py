@@ -20,8 +20,10 @@ from services.returns.domain.context import CaseRules, CaseState
 from services.returns.domain.ledger_decisions import OrderEventArrived, order_of
 from services.returns.domain.state.case import Case
 from services.returns.domain.state.case_status import CLOSED_STATUSES, case_status
+from services.returns.domain.state.early_events import early_event_of_timer
 from services.returns.domain.state.exposure import UNKNOWN_CUSTOMER, has_follow_up_issue
 from services.returns.domain.state.kept_counts import count_of_timer
+from services.returns.store import early_events
 from services.returns.store.case_queries import list_cases_of_orders
 from services.returns.store.customer_contexts import CaseOwner, ExposureRow, load_contexts
 from services.returns.store.documents import CASE_DOCUMENT, EXPOSURE_DOCUMENT
@@ -107,6 +109,7 @@ class Cases:
         contexts = await load_contexts(conn, {**known, **new}, new, changing)
         reported_again = await self._find_follow_ups(conn, cases, events)
         kept = await self.counts.load(conn, [count for event in events if (count := _kept_count_of(event))])
+        early = await early_events.load_events(conn, [wanted for event in events if (wanted := _early_event_of(event))])
 
         def loaded(key: str) -> LoadedCase:
             version, case = versions.get(key) or (0, None)
@@ -116,6 +119,8 @@ class Cases:
                 context = replace(context, former_address_hashes=former)
             if kept:
                 context = replace(context, kept_counts=kept)
+            if early:
+                context = replace(context, early_events=early)
             if key in reported_again:
                 context = replace(context, has_follow_up_issue=True)
             return LoadedCase(version, CaseState(case, context), exposure)
@@ -175,6 +180,7 @@ class Cases:
         if changed:
             await self._save_cases(conn, changed)
         await self.counts.save(conn, records, new)
+        await early_events.save_events(conn, records, new.keys())
 
     async def _save_cases(self, conn: Connection, changed: Mapping[str, LoadedCase]) -> None:
         rows = [(key, each.version + 1, each.state.case) for key, each in sorted(changed.items()) if each.state.case]
@@ -208,6 +214,12 @@ def _kept_count_of(event: AnyEvent) -> str | None:
     if type(event.data) is TimerFired:
         return count_of_timer(event.data.name)
     return event.data.count_id if type(event.data) is AssignCount else None
+
+
+def _early_event_of(event: AnyEvent) -> tuple[str, str] | None:
+    """Return issue and key of the kept event that a timer asks its case to apply."""
+    key = early_event_of_timer(event.data.name) if type(event.data) is TimerFired else None
+    return (event.subject, key) if key and event.subject else None
 
 
 def _is_decided_here(event: AnyEvent) -> bool:

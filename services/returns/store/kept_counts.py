@@ -66,9 +66,9 @@ class KeptCounts:
     async def save(self, conn: Connection, records: Sequence[Record], opened: Mapping[str, datetime]) -> None:
         """Keep and match counts, mark those that were counted, and wake new cases whose counts came first."""
         kept = [record for record in records if isinstance(record, CountKept)]
-        locked = sorted({str(issue) for record in kept for issue in issues_named(record.count)} | opened.keys())
+        locked = {str(issue) for record in kept for issue in issues_named(record.count)} | opened.keys()
         if locked:
-            await conn.execute(_LOCK, locked)
+            await lock_issues(conn, locked)
         for record in kept:
             await self._keep(conn, record)
         for matched in (record for record in records if isinstance(record, CountMatched)):
@@ -93,6 +93,11 @@ class KeptCounts:
         if target:
             await conn.execute(_ASSIGN, record.count_id, str(target), found is None)
             await conn.execute(_WAKE, str(target), count_timer(record.count_id), record.at)
+
+
+async def lock_issues(conn: Connection, issues: Collection[str]) -> None:
+    """Lock these issues, whether or not they have cases, for what is kept for a case that is not open yet."""
+    await conn.execute(_LOCK, sorted(issues))
 
 
 def _escaped(mark: str) -> str:

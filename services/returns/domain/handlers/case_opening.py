@@ -15,6 +15,7 @@ from services.returns.domain.handlers.receipts import count_id
 from services.returns.domain.handlers.risk_review import opening_review_causes
 from services.returns.domain.ledger_decisions import OrderEventArrived, order_of
 from services.returns.domain.state.case import Case, RemedyPlan
+from services.returns.domain.state.early_events import EventKept
 from services.returns.domain.state.kept_counts import CountKept
 from services.returns.domain.state.review_causes import ReviewCause
 from services.returns.policy.carrier_statuses import translate_status
@@ -67,4 +68,8 @@ def facts_without_case(event: AnyEvent, now: datetime) -> Facts:
     if type(data) is ItemReceived or type(data) is ItemInspected:
         about = f"issue {data.issue_id}" if data.issue_id else f"count {count_id(data)}"
         return (CountKept(count_id(data), data, now), Anomaly("count_without_case", about))
-    return (Anomaly("unknown_issue", f"issue {getattr(data, 'issue_id', None)}"),)
+    issue_id = getattr(data, "issue_id", None)
+    anomaly = Anomaly("unknown_issue", f"issue {issue_id}")
+    if issue_id and hasattr(data, "TOPIC"):  # a command is answered instead
+        return (EventKept(issue_id, event, now), anomaly)
+    return (anomaly,)

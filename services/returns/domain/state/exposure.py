@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from libs.common.decisions.fast_replace import replace
+from libs.common.events.registry import AnyEvent
 from libs.common.events.values import Address
 from services.returns.domain.state.case import ZERO, Case
 from services.returns.domain.state.line_quantities import add_counts, common_counts, missing
@@ -94,6 +95,8 @@ class CustomerContext:
     order: OrderLedger | None = None
     kept_counts: Mapping[str, Any] = field(default_factory=dict)
     """Kept counts (`KeptCount`) that this decision may take, by id."""
+    early_events: Mapping[str, AnyEvent] = field(default_factory=dict)
+    """Events kept for this case that are due now, by key."""
 
 
 UNKNOWN_CUSTOMER = CustomerContext()
