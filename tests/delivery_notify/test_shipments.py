@@ -229,6 +229,15 @@ def test_a_delay_of_an_order_of_which_a_part_has_left_is_announced_for_both_part
     assert announced(driver) == [(NoticeKind.DELIVERY_DELAYED, ["1"]), (NoticeKind.ORDER_OVERDUE, ["2"])]
 
 
+def test_a_line_that_ships_after_its_delivery_date_is_given_a_new_one() -> None:
+    driver = drive(placed(promised()), delayed())
+    driver.advance_to(at(TUESDAY, 20))
+    assert (driver.kinds[-1], line_of(driver).delivery.notify_at) == (NoticeKind.DELIVERY_OVERDUE, None)
+    driver.handle(shipped(shipped_at=driver.now))
+    assert (driver.kinds[-1], line_of(driver).delivery.day) == (NoticeKind.DELIVERY_DELAYED, NEXT_FRIDAY)
+    assert "overdue" in driver.timers
+
+
 def test_a_new_ship_date_moves_a_delivery_date_that_it_breaks() -> None:
     driver = drive(placed(promised()), delayed(promised_ship_date=NEXT_FRIDAY))
     (notice,) = driver.notices
