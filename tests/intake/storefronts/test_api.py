@@ -63,6 +63,14 @@ async def test_a_standard_webhook_is_published_as_the_storefronts_own_event(live
     ] * 2
 
 
+async def test_header_names_of_svix_are_those_of_the_standard(live: Live) -> None:
+    body = json.dumps({"type": "order.delivered.v1", "data": DELIVERED}).encode()
+    headers = signed(body, live.service.clock.now())
+    renamed = {name.replace("webhook-", "svix-"): value for name, value in headers.items()}
+    answer = await live.client.post("/v1/webhooks/standard", content=body, headers=renamed)
+    assert (answer.status_code, answer.json()) == (202, {"published": ["order.delivered.v1"]})
+
+
 async def test_a_webhook_sent_again_later_with_the_same_body_is_still_one(live: Live) -> None:
     body = json.dumps({"type": "issue.submitted", "data": REPORT}).encode()
     for _ in range(2):
