@@ -17,7 +17,7 @@ from services.intake.app import create_app
 from services.intake.customer_pages.links import REPORT_LINK_LIFETIME, CustomerPageLinks, ReportSubject
 from services.intake.settings import IntakeSettings
 from tests.conftest import MakeDatabase
-from tests.intake.reports import CUSTOMER, ORDER, delivered, placed
+from tests.intake.event_builders import CUSTOMER, ORDER, delivered, placed
 from tests.intake.service_calls import body, report
 from tests.intake.test_photos import picture
 from tests.running import LINK_SECRETS, STOREFRONT, Live, running

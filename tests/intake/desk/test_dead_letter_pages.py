@@ -16,7 +16,7 @@ from services.intake.desk.accounts import StaffRole
 from services.intake.settings import IntakeSettings
 from tests.conftest import MakeDatabase
 from tests.intake.desk.conftest import Desk, Staff
-from tests.intake.issue_states import an_order, hire, open_case, park
+from tests.intake.issue_states import an_order, hire, open_case, store_dead_letter
 from tests.running import running
 
 
@@ -76,7 +76,7 @@ async def admin(desk: Desk) -> Staff:
 
 
 async def stored(desk: Desk) -> int:
-    return await park(desk.live, "orders", [an_order("O-9")], "ValueError: not today")
+    return await store_dead_letter(desk.live, "orders", [an_order("O-9")], "ValueError: not today")
 
 
 async def state(desk: Desk, number: int) -> str:
