@@ -15,7 +15,7 @@ from services.returns.domain.commands import ReopenCase
 from services.returns.domain.state.review_causes import ReviewCause
 from tests.intake.case_events import ObservedCase, observed
 from tests.returns.cases import ISSUE, line
-from tests.returns.test_histories import customer_says, staff_says
+from tests.returns.partner_events import customer_says, staff_says
 
 
 def progress(case: ObservedCase) -> dict[str, date | datetime | None]:
