@@ -1,6 +1,8 @@
 """Fixtures: a running sample service with its own database and topics."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
 
 import asyncpg
 import pytest
@@ -45,3 +47,21 @@ async def online(tally_database: str, kafka: str, topics: str) -> AsyncIterator[
         sample_service.create_app, ServiceSettings, database=tally_database, kafka=kafka, prefix=topics
     ) as live:
         yield live
+
+
+Run = Callable[..., AbstractAsyncContextManager[Live]]
+
+
+@pytest.fixture
+def run(tally_database: str, kafka: str, topics: str) -> Run:
+    """`async with run(setting=...)` starts the sample service, repeatedly on the same database and topics."""
+
+    @asynccontextmanager
+    async def started(**settings: Any) -> AsyncIterator[Live]:
+        service = running(
+            sample_service.create_app, ServiceSettings, database=tally_database, kafka=kafka, prefix=topics, **settings
+        )
+        async with service as live:
+            yield live
+
+    return started
