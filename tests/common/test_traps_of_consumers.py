@@ -1,24 +1,23 @@
 """Known pitfalls of consumers, on real Kafka and Postgres; each test fails without its countermeasure."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic, RecordsToDelete
 
 from libs.common.config.settings import ServiceSettings
-from libs.common.events.registry import AnyEvent
 from libs.common.messaging.consumer import Consumer
-from libs.common.postgres.pool import ConflictError, Connection
+from libs.common.postgres.pool import ConflictError
 from libs.common.runtime import background_loops
 from libs.common.runtime import service as serving
-from tests.common import sample_service, wire
+from tests.common import sample_service
 from tests.common.conftest import Run
-from tests.common.live_counts import counted, shares
+from tests.common.consumer_driver import Held, counted, shares, write_to
 from tests.common.records import record
 from tests.common.test_consumer import cancelled, causes, dead_letters_of, give, reach
 from tests.running import OPS, Live, eventually, running
@@ -89,21 +88,6 @@ async def test_a_batch_that_fails_in_passing_is_tried_again_seldom_and_not_in_a_
         await reach(live, "a", ["one"])
 
 
-class Held(sample_service.Tallies):
-    """Aggregate whose loads wait until released: a consumer that hangs inside its transaction."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.inside, self.go = asyncio.Event(), asyncio.Event()
-
-    async def load(
-        self, conn: Connection, keys: Sequence[str], events: Sequence[AnyEvent]
-    ) -> dict[str, sample_service.Tally]:
-        self.inside.set()
-        await self.go.wait()
-        return await super().load(conn, keys, events)
-
-
 @pytest.fixture
 def held(monkeypatch: pytest.MonkeyPatch) -> Held:
     """The first load is held; later ones are not."""
@@ -172,7 +156,7 @@ async def test_partitions_that_a_topic_gets_later_are_read_from_their_beginning(
         topic = live.service.settings.kafka_topic_prefix + "storefront.orders"
         async with _admin(kafka) as admin:
             await admin.create_partitions({topic: NewPartitions(total_count=8)})
-        await _write_to(kafka, TopicPartition(topic, 7), [cancelled("new", "one"), cancelled("new", "two")])
+        await write_to(kafka, TopicPartition(topic, 7), [cancelled("new", "one"), cancelled("new", "two")])
         await reach(live, "new", ["one", "two"])
 
 
@@ -180,12 +164,12 @@ async def test_partitions_that_a_topic_gets_later_are_read_from_their_beginning(
 async def test_what_retention_took_while_the_service_was_away_is_counted_and_logged(run: Run, kafka: str) -> None:
     async with run() as live:
         place = TopicPartition(live.service.settings.kafka_topic_prefix + "storefront.orders", 3)
-        await _write_to(kafka, place, [cancelled("a", "before")])
+        await write_to(kafka, place, [cancelled("a", "before")])
         await reach(live, "a", ["before"])
-    await _write_to(kafka, place, [cancelled("a", f"lost {n}") for n in range(5)])
+    await write_to(kafka, place, [cancelled("a", f"lost {n}") for n in range(5)])
     async with _admin(kafka) as admin:
         await admin.delete_records({place: RecordsToDelete(before_offset=6)})
-    await _write_to(kafka, place, [cancelled("a", "after")])
+    await write_to(kafka, place, [cancelled("a", "after")])
     async with run() as live:
         await reach(live, "a", ["before", "after"])
         counters = (await live.client.get("/ops/counters", headers=OPS)).json()
@@ -242,11 +226,6 @@ async def test_a_hot_key_that_is_poisoned_makes_dead_letters_of_what_follows_and
         await reach(live, "hot", [str(n) for n in range(200)])
 
 
-async def _marks_are_waited_for(live: Live) -> bool:
-    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    return bool(await live.service.pool.fetchval(waiting))
-
-
 async def _forget_offsets(kafka: str, group: str) -> None:
     """Reset the group to the beginning, as after `offsets.retention.minutes` without a consumer."""
     topic = group.removesuffix("loyalty") + "storefront.orders"
@@ -268,23 +247,6 @@ async def _admin(kafka: str) -> AsyncIterator[Any]:
         yield admin
     finally:
         await admin.close()
-
-
-async def _write_to(kafka: str, place: TopicPartition, records: Sequence[wire.Wanted]) -> None:
-    """Write to this partition regardless of keys; wait until its metadata is known."""
-    producer = AIOKafkaProducer(bootstrap_servers=kafka, acks="all")
-    await producer.start()
-    try:
-
-        async def known() -> bool:
-            await producer.client.force_metadata_update()
-            return place.partition in await producer.partitions_for(place.topic)
-
-        await eventually(known, f"{place} is known")
-        for _, key, value, _ in records:
-            await producer.send_and_wait(place.topic, value, key=(key or "").encode(), partition=place.partition)
-    finally:
-        await producer.stop()
 
 
 async def test_of_two_processes_both_have_started_though_one_has_the_only_partition(

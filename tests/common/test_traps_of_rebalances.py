@@ -12,10 +12,9 @@ from libs.common.messaging.consumer import Consumer
 from libs.common.messaging.rebalance import DrainingListener
 from libs.common.messaging.subscription import Subscription
 from tests.common.conftest import Run
-from tests.common.live_counts import counted, shares
+from tests.common.consumer_driver import Held, counted, marks_are_waited_for, shares, write_to
 from tests.common.records import record
 from tests.common.test_consumer import cancelled, causes, give, reach
-from tests.common.test_traps_of_consumers import Held, _marks_are_waited_for, _write_to
 from tests.running import Live, eventually
 
 
@@ -29,7 +28,7 @@ async def test_a_zombie_that_wakes_up_after_its_partition_went_to_another_does_n
     asleep = asyncio.create_task(zombie.handle(records[:2]))
     await held.inside.wait()
     awake = asyncio.create_task(owner.handle(records))
-    await eventually(lambda: _marks_are_waited_for(offline), "the new owner waits for the zombie's marks")
+    await eventually(lambda: marks_are_waited_for(offline), "the new owner waits for the zombie's marks")
     held.go.set()
     await asyncio.gather(asleep, awake)
     assert await causes(offline, "a") == ["one", "two", "three"]
@@ -44,13 +43,13 @@ async def test_what_a_zombie_acknowledges_after_a_rebalance_is_neither_lost_nor_
     async def everywhere(cause: str) -> None:
         for number in range(6):
             place = TopicPartition(topics + "storefront.orders", number)
-            await _write_to(kafka, place, [cancelled(f"k{number}", cause)])
+            await write_to(kafka, place, [cancelled(f"k{number}", cause)])
 
     await everywhere("one")
     async with run() as first:
         await held.inside.wait()
         async with run() as second:
-            await eventually(lambda: _marks_are_waited_for(second), "the new owner waits for the zombie's marks")
+            await eventually(lambda: marks_are_waited_for(second), "the new owner waits for the zombie's marks")
             held.go.set()
             for number in range(6):
                 await reach(first, f"k{number}", ["one"])

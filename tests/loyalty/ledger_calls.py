@@ -9,6 +9,7 @@ from libs.common.postgres.pool import Connection
 from services.loyalty.domain.ledger_rules import LedgerRules
 from services.loyalty.store import queries
 from services.loyalty.store.ledger import LedgerStore
+from services.loyalty.store.orders import OrderStore
 from tests.loyalty.histories import CUSTOMER, NOON, RULES
 
 LEDGER = LedgerStore(LedgerRules(RULES.model_copy(update={"limits": None})))
@@ -36,3 +37,15 @@ async def balance(conn: Connection, customer_id: str = CUSTOMER) -> tuple[int, i
 
 def customer_of(event: AnyEvent) -> str:
     return LEDGER.key_of(event) or event.subject or ""
+
+
+ORDERS = OrderStore()
+
+
+async def apply_to_orders(conn: Connection, *events: AnyEvent) -> None:
+    """Apply storefront events of an order, one per batch."""
+    for event in events:
+        key = ORDERS.key_of(event) or ""
+        async with conn.transaction():
+            kept, facts = ORDERS.decide((await ORDERS.load(conn, [key], [event])).get(key), event, NOON)
+            await ORDERS.save(conn, {key: kept}, [fact for fact in facts if isinstance(fact, Record)])

@@ -37,8 +37,7 @@ from tests.loyalty.histories import (
     resolved,
     return_points,
 )
-from tests.loyalty.ledger_calls import LEDGER, apply_batch, balance, customer_of
-from tests.loyalty.test_store import _apply_to_orders
+from tests.loyalty.ledger_calls import LEDGER, apply_batch, apply_to_orders, balance, customer_of
 from tests.running import eventually
 
 T = TypeVar("T")
@@ -94,7 +93,7 @@ async def concurrent(database_url: str) -> AsyncIterator[ConcurrentTransaction]:
 async def test_a_refund_meets_the_points_of_a_customer_who_had_none(
     conn: Connection, concurrent: ConcurrentTransaction, earlier: AnyEvent, later: AnyEvent
 ) -> None:
-    await _apply_to_orders(conn, placed(), delivered())
+    await apply_to_orders(conn, placed(), delivered())
     async with conn.transaction():
         await apply_batch(conn, [earlier])
         other = await concurrent.start(apply_batch(concurrent.conn, [later]))

@@ -6,14 +6,11 @@ import asyncpg
 import pytest
 
 from libs.common.decisions.facts import Record
-from libs.common.events.registry import AnyEvent
 from libs.common.postgres.pool import Connection
 from services.loyalty.store import queries
-from services.loyalty.store.orders import OrderStore
 from tests.loyalty.histories import (
     CUSTOMER,
     HOLD,
-    NOON,
     InMemoryLedger,
     adjust,
     cancelled,
@@ -29,9 +26,7 @@ from tests.loyalty.histories import (
     resolved,
     return_points,
 )
-from tests.loyalty.ledger_calls import LEDGER, apply_batch, balance
-
-ORDERS = OrderStore()
+from tests.loyalty.ledger_calls import LEDGER, apply_batch, apply_to_orders, balance
 
 
 async def test_a_grant_is_in_the_balance(conn: Connection) -> None:
@@ -102,13 +97,13 @@ async def test_a_membership_is_loaded_by_later_batches(conn: Connection) -> None
 
 async def test_a_refund_that_overtakes_the_delivery_leaves_nothing_to_earn(conn: Connection) -> None:
     await apply_batch(conn, [refunded()])
-    await _apply_to_orders(conn, placed(), delivered())
+    await apply_to_orders(conn, placed(), delivered())
     await apply_batch(conn, [order_changed()])
     assert await balance(conn) == (0, 0)
 
 
 async def test_buy_refund_keep_does_not_work(conn: Connection) -> None:
-    await _apply_to_orders(conn, placed(), delivered())
+    await apply_to_orders(conn, placed(), delivered())
     await apply_batch(conn, [order_changed()])
     assert await balance(conn) == (49, 0)
     await apply_batch(conn, [refunded()])
@@ -116,7 +111,7 @@ async def test_buy_refund_keep_does_not_work(conn: Connection) -> None:
 
 
 async def test_an_order_sets_timers_of_its_customers_ledger(conn: Connection) -> None:
-    await _apply_to_orders(conn, placed(birthday="02-29"), delivered())
+    await apply_to_orders(conn, placed(birthday="02-29"), delivered())
     rows = await conn.fetch("SELECT aggregate, key, name FROM timers ORDER BY name")
     assert [tuple(row) for row in rows] == [
         ("ledger", CUSTOMER, "birthday:02-29"),
@@ -125,17 +120,8 @@ async def test_an_order_sets_timers_of_its_customers_ledger(conn: Connection) ->
 
 
 async def test_no_name_and_no_address_is_kept(conn: Connection) -> None:
-    await _apply_to_orders(conn, placed(), delivered())
+    await apply_to_orders(conn, placed(), delivered())
     assert not await conn.fetchval("SELECT count(*) FROM orders WHERE body::text LIKE ANY('{%Hanako%,%Shibuya%}')")
-
-
-async def _apply_to_orders(conn: Connection, *events: AnyEvent) -> None:
-    """Apply storefront events of an order, one per batch."""
-    for event in events:
-        key = ORDERS.key_of(event) or ""
-        async with conn.transaction():
-            kept, facts = ORDERS.decide((await ORDERS.load(conn, [key], [event])).get(key), event, NOON)
-            await ORDERS.save(conn, {key: kept}, [fact for fact in facts if isinstance(fact, Record)])
 
 
 async def test_a_cause_that_was_granted_to_another_customer_is_refused_for_good(conn: Connection) -> None:
