@@ -12,6 +12,7 @@ from libs.common.events import topics
 from libs.common.messaging import rejections
 from libs.common.postgres.db_grants import grant_privileges, user_of
 from tests.common import sample_service
+from tests.common.consumer_driver import Held
 from tests.conftest import MakeDatabase, as_owner
 from tests.running import Live, running
 
@@ -65,3 +66,15 @@ def run(tally_database: str, kafka: str, topics: str) -> Run:
             yield live
 
     return started
+
+
+@pytest.fixture
+def held(monkeypatch: pytest.MonkeyPatch) -> Held:
+    """The first load is held; later ones are not."""
+    held, right = Held(), sample_service.Tallies.load
+
+    async def load(self: sample_service.Tallies, *arguments: Any) -> Any:
+        return await (right(self, *arguments) if held.inside.is_set() else held.load(*arguments))
+
+    monkeypatch.setattr(sample_service.Tallies, "load", load)
+    return held

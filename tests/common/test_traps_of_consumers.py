@@ -88,18 +88,6 @@ async def test_a_batch_that_fails_in_passing_is_tried_again_seldom_and_not_in_a_
         await reach(live, "a", ["one"])
 
 
-@pytest.fixture
-def held(monkeypatch: pytest.MonkeyPatch) -> Held:
-    """The first load is held; later ones are not."""
-    held, right = Held(), sample_service.Tallies.load
-
-    async def load(self: sample_service.Tallies, *arguments: Any) -> Any:
-        return await (right(self, *arguments) if held.inside.is_set() else held.load(*arguments))
-
-    monkeypatch.setattr(sample_service.Tallies, "load", load)
-    return held
-
-
 async def test_a_batch_with_one_poison_is_taken_but_for_that_and_what_stands_behind_it(offline: Live) -> None:
     service = offline.service
     consumer = Consumer(service.decisions, service.pool, service.subscriptions, service.wake_relay)
