@@ -1,4 +1,4 @@
-"""What the desk offers and expects next in every state of an issue, read from the database after its events."""
+"""Offers and expected steps of the desk in every state of an issue, read from the database after its events."""
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
