@@ -139,6 +139,7 @@ steps = st.one_of(
     st.builds(lambda hours: hours, st.integers(1, 120)),  # advance the clock
     st.just("timer"),
     st.just("address"),
+    st.just("moved"),
     st.builds(lambda back: ("again", back), st.integers(1, 8)),  # repeat an earlier event
 )
 reports = st.builds(
@@ -163,6 +164,8 @@ def tell(scenario: CaseScenario, history: Sequence[object], after_each: Callable
                 scenario.next_timer()
             case "address":
                 scenario.ship_to = HOME
+            case "moved":
+                scenario.move()
             case ("again", int(back)) if past:
                 scenario.apply(past[-min(back, len(past))])
             case step if callable(step):

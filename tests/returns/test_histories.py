@@ -28,7 +28,7 @@ from services.returns.domain.decide import PUBLISHES, decide
 from services.returns.domain.state.inbound_leg import InboundStatus
 from services.returns.domain.state.kept_counts import CountKept
 from services.returns.domain.state.line_quantities import common_counts, missing
-from services.returns.domain.state.outbound_leg import OutboundStatus
+from services.returns.domain.state.outbound_leg import AWAITING_SHIPMENT, OutboundStatus
 from services.returns.domain.state.review_causes import ReviewCause
 from services.returns.policy.movements import RefundOn, ShipOn
 from services.returns.store.documents import CASE_DOCUMENT
@@ -46,6 +46,7 @@ def always(scenario: CaseScenario) -> None:
     money_follows_counted_units(scenario)
     refunded_within_paid(scenario)
     counted_goods(scenario)
+    corrections_count(scenario)
     only_known_facts(scenario)
     assert CASE_DOCUMENT.validate_json(CASE_DOCUMENT.dump_json(scenario.known, exclude_defaults=True)) == scenario.known
 
@@ -144,6 +145,17 @@ def counted_goods(scenario: CaseScenario) -> None:
     returned = sum(sum(leg.returned.values()) for leg in case.replacements)
     assert handed_on >= 0
     assert announced >= in_case + returned
+
+
+def corrections_count(scenario: CaseScenario) -> None:
+    """Invariant 16: what is still to leave or to be collected has the address that the shop stated last."""
+    case, version = scenario.known, scenario.customer.address_version
+    if case.is_closed or scenario.ship_to is None:
+        return
+    if case.outbound.status in AWAITING_SHIPMENT:
+        assert case.outbound.address_version == version
+    if case.inbound.is_pending:
+        assert case.inbound.address_version == version
 
 
 def only_known_facts(scenario: CaseScenario) -> None:
