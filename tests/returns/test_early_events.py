@@ -7,16 +7,17 @@ from datetime import timedelta
 import pytest
 
 from libs.common.decisions.clock import SystemClock
-from libs.common.decisions.facts import SetTimer, TimerFired
+from libs.common.decisions.facts import Ignored, SetTimer, TimerFired
 from libs.common.decisions.ids import derived_id
 from libs.common.events.carrier import ParcelDelivered
 from libs.common.events.envelope import Payload
 from libs.common.events.registry import AnyEvent
-from libs.common.events.warehouse import ReplacementConfirmed, ReplacementShipped
+from libs.common.events.warehouse import ItemInspected, ItemReceived, ReplacementConfirmed, ReplacementShipped
 from libs.common.messaging.decision_runner import DecisionRunner, Incoming
 from libs.common.messaging.timer_loop import TimerLoop
 from libs.common.postgres.pool import Connection, Pool, create_pool
 from libs.common.telemetry.tracing import Tracing
+from services.returns.domain.state.early_events import EventKept
 from services.returns.domain.state.outbound_leg import OutboundStatus
 from services.returns.store.case_queries import find_case
 from services.returns.store.cases import Cases
@@ -124,3 +125,29 @@ async def test_an_event_about_a_known_case_is_not_kept(pool: Pool) -> None:
     await returns.apply(event_of(accepted()))
     await returns.apply(at(ReplacementConfirmed(**REPLACEMENT, ship_date=TUESDAY.date()), 1))
     assert await pool.fetchval("SELECT count(*) FROM early_events") == 0
+
+
+def test_an_answer_to_an_order_is_kept_while_the_case_waits_for_its_address() -> None:
+    scenario = CaseScenario(ship_to=None)
+    scenario.apply(accepted())
+    facts = scenario.apply(SHIPPED)
+    assert [type(fact) for fact in facts] == [EventKept, Ignored]
+    assert scenario.known.outbound.status is OutboundStatus.NONE
+
+
+async def test_a_count_before_the_case_is_taken_after_the_events_before_the_case(pool: Pool) -> None:
+    """The item came back after the replacement had shipped, in whatever order the topics are read."""
+    returns = Returns(pool)
+    counted = {"issue_id": ISSUE, "lines": ({"line_id": "1", "quantity": 1, "condition": "scrap"},)}
+    await returns.apply(
+        at(ItemInspected.model_validate({**counted, "inspected_at": TUESDAY + timedelta(hours=30)}), 30)
+    )
+    received = {**counted, "lines": ({"line_id": "1", "quantity": 1},), "received_at": TUESDAY + timedelta(hours=29)}
+    await returns.apply(at(ItemReceived.model_validate(received), 29))
+    await returns.apply(at(DELIVERED, 9), at(SHIPPED, 2))
+    await returns.apply(event_of(accepted()))
+    due = await pool.fetch("SELECT name FROM timers WHERE name ~ '^(early|count):' ORDER BY due_at")
+    assert [row["name"].partition(":")[0] for row in due] == ["early", "early", "count", "count"]
+    await returns.fire_timers()
+    assert await pool.fetchval("SELECT status FROM cases") == "resolved"
+    assert await pool.fetchval("SELECT body::json -> 'inbound' ->> 'collection_id' FROM cases") is not None

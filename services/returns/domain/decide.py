@@ -12,7 +12,7 @@ from typing import Any
 
 from libs.common.decisions.context import subscriptions
 from libs.common.decisions.facts import Facts, Ignored, TimerFired
-from libs.common.events import carrier, issues, payment, warehouse
+from libs.common.events import carrier, issues, payment, topics, warehouse
 from libs.common.events.envelope import Payload
 from libs.common.events.issues import IssueAccepted, IssueCollectionWindowChosen, IssueStaffDecided
 from libs.common.events.notices import CustomerDecided
@@ -38,9 +38,10 @@ from services.returns.domain.handlers import (
 from services.returns.domain.handlers.case_opening import facts_without_case, open_case, open_reviews
 from services.returns.domain.handlers.next_steps import start_next_steps
 from services.returns.domain.ledger_decisions import PAYMENT_SUBSCRIBES
-from services.returns.domain.state.early_events import KeptEventApplied, early_event_of_timer
+from services.returns.domain.state.early_events import EventKept, KeptEventApplied, early_event_of_timer
 from services.returns.domain.state.kept_counts import CountMatched, count_of_timer
 from services.returns.domain.state.review_causes import ReviewCause
+from services.returns.policy.movements import ShipOn
 
 
 def decide(state: CaseState, event: AnyEvent, now: datetime, rules: CaseRules) -> tuple[CaseState, Facts]:
@@ -48,6 +49,8 @@ def decide(state: CaseState, event: AnyEvent, now: datetime, rules: CaseRules) -
     case, data = state.case, event.data
     if case is None:
         return _decide_without_case(state, event, now, rules)
+    if case.address_due_at and getattr(type(data), "TOPIC", None) in ANSWERS_TO_ORDERS:
+        return state, (EventKept(case.issue_id, event, now), Ignored("waits_for_address"))
     handler = HANDLERS.get(type(data))
     if handler is None:
         return state, (Ignored("already_open" if type(data) is IssueAccepted else "not_handled"),)
@@ -86,11 +89,16 @@ def _timer_fired(decision: CaseDecision, fired: TimerFired) -> None:
     """Dispatch a due timer; one that the case has moved or removed is ignored."""
     if order_watch.is_order_timer(fired.name):
         return  # the order is compared with the case after every event
-    if count_id := count_of_timer(fired.name):
+    count_id, key = count_of_timer(fired.name), early_event_of_timer(fired.name)
+    ships_first = decision.case.plan.ship_on is ShipOn.ACCEPTED
+    if (key or (count_id and ships_first)) and decision.case.address_due_at:
+        _postpone(decision, fired, decision.case.address_due_at)
+        return
+    if count_id:
         _take_count(decision, count_id)
         return
-    if key := early_event_of_timer(fired.name):
-        _apply_early_event(decision, fired, key)
+    if key:
+        _apply_early_event(decision, key)
         return
     due_at = decision.case.timers().get(fired.name)
     if due_at is None or due_at > decision.now:
@@ -112,15 +120,14 @@ def _take_count(decision: CaseDecision, count_id: str) -> None:
         receipts.inspected(decision, kept.count)
 
 
-def _apply_early_event(decision: CaseDecision, fired: TimerFired, key: str) -> None:
-    """Apply an event that came before the case, as of its own time; not before the case has ordered anything.
+def _postpone(decision: CaseDecision, fired: TimerFired, until: datetime) -> None:
+    """Move what was kept for the case behind this time; all by whole seconds alike, so that it stays in order."""
+    seconds = max(until - fired.due_at, timedelta(0)) // timedelta(seconds=1) + 1
+    decision.set_timer(fired.name, fired.due_at + timedelta(seconds=seconds))
 
-    Without an address nothing is ordered yet. The events of a case are postponed alike, so that they stay in order.
-    """
-    if address_due_at := decision.case.address_due_at:
-        minutes = max(address_due_at - fired.due_at, timedelta(0)) // timedelta(minutes=1) + 1
-        decision.set_timer(fired.name, fired.due_at + minutes * timedelta(minutes=1))
-        return
+
+def _apply_early_event(decision: CaseDecision, key: str) -> None:
+    """Apply an event that came before the case, or before its first order, as of its own time."""
     event = decision.customer.early_events.get(key)
     handler = HANDLERS.get(type(event.data)) if event else None
     if event is None or handler is None:
@@ -138,6 +145,9 @@ def _assign_count(decision: CaseDecision, command: AssignCount) -> None:
 def _retry_address(decision: CaseDecision) -> None:
     decision.change(address_due_at=None)
 
+
+ANSWERS_TO_ORDERS = (topics.WAREHOUSE_EVENTS, topics.CARRIER_EVENTS)
+"""Topics of events that are kept while a case waits for its address: nothing is ordered yet that they could answer."""
 
 TIMERS: Mapping[str, Callable[[CaseDecision], None]] = {
     "address": _retry_address,

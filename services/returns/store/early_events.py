@@ -27,7 +27,7 @@ _KEEP = """
 _WAKE = """
     INSERT INTO timers (aggregate, key, name, due_at)
     SELECT 'cases', e.issue_id, 'early:' || e.event_key,
-           min(e.kept_at) OVER (PARTITION BY e.issue_id) + row_number() OVER of_case * interval '1 microsecond'
+           (c.body::json ->> 'accepted_at')::timestamptz + row_number() OVER of_case * interval '1 microsecond'
     FROM early_events e JOIN cases c ON c.key = e.issue_id
     WHERE e.issue_id = ANY($1) AND e.applied_at IS NULL
     WINDOW of_case AS (PARTITION BY e.issue_id ORDER BY e.event_time, e.position)

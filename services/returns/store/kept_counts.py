@@ -6,7 +6,7 @@ stays behind a case that opened at the same moment.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -28,6 +28,9 @@ from services.returns.domain.state.kept_counts import (
 )
 from services.returns.store.documents import CASE_DOCUMENT
 
+AFTER_EARLY_EVENTS = timedelta(seconds=1)
+"""Delay of kept counts of a new case behind its kept events: what came back was shipped and collected before."""
+
 _COUNT: TypeAdapter[ItemReceived | ItemInspected] = TypeAdapter(ItemReceived | ItemInspected)
 
 _LOCK = """
@@ -45,7 +48,8 @@ _WAKE = """
     INSERT INTO timers (aggregate, key, name, due_at) VALUES ('cases', $1, $2, $3)
     ON CONFLICT (aggregate, key, name) DO NOTHING"""
 _FOR_NEW_CASES = """
-    SELECT count_id, issue_id, kept_at FROM kept_counts WHERE matched_at IS NULL AND issue_id = ANY($1)"""
+    SELECT count_id, issue_id FROM kept_counts WHERE matched_at IS NULL AND issue_id = ANY($1)
+    ORDER BY kept_at, coalesce(body ->> 'received_at', body ->> 'inspected_at')"""
 _LOAD = "SELECT count_id, body, is_last_choice FROM kept_counts WHERE count_id = ANY($1)"
 _MATCHED = "UPDATE kept_counts SET matched_at = now(), issue_id = $2 WHERE count_id = $1"
 _LIST = """
@@ -74,8 +78,9 @@ class KeptCounts:
         for matched in (record for record in records if isinstance(record, CountMatched)):
             await conn.execute(_MATCHED, matched.count_id, str(matched.issue_id))
         if opened:
-            for row in await conn.fetch(_FOR_NEW_CASES, list(opened)):
-                await conn.execute(_WAKE, row["issue_id"], count_timer(row["count_id"]), opened[row["issue_id"]])
+            for number, row in enumerate(await conn.fetch(_FOR_NEW_CASES, list(opened))):
+                due_at = opened[row["issue_id"]] + AFTER_EARLY_EVENTS + timedelta(microseconds=number)
+                await conn.execute(_WAKE, row["issue_id"], count_timer(row["count_id"]), due_at)
 
     async def _keep(self, conn: Connection, record: CountKept) -> None:
         issues, orders = issues_named(record.count), orders_named(record.count)

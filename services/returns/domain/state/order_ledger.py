@@ -65,7 +65,7 @@ class OrderLedger:
     """Money of one order, and what its shop did with it. `received` is the money paid, without points.
 
     `shop_refunds` and `chargebacks` are by the partner's own id, so that each counts once; `won_chargebacks` are those
-    whose money came back to the shop. `deliveries` are those of the order itself, `scans` the last scan
+    whose money came back to the shop. `shipments` and `deliveries` are those of the order itself, `scans` the last scan
     of each of its parcels by tracking number. `early_changes` arrived before `order.placed`.
     """
 
