@@ -66,6 +66,19 @@ def test_points_granted_before_the_end_are_in_its_notice_at_once() -> None:
     assert (end.facts.points, end.due_at) == (549, MONDAY)
 
 
+def test_points_that_are_read_before_their_issue_are_in_its_last_notice() -> None:
+    driver = drive(placed(), granted(), issue(ev.IssueAccepted), issue(ev.IssueResolved))
+    (end,) = driver.notices
+    assert (end.kind, end.facts.points) == (NoticeKind.ISSUE_RESOLVED, 549)
+
+
+def test_points_for_an_issue_that_stays_unknown_are_announced_alone() -> None:
+    driver = drive(placed(), granted())
+    assert driver.notices == []
+    driver.advance_to(MONDAY + timedelta(hours=7))
+    assert driver.kinds == [NoticeKind.POINTS_GRANTED]
+
+
 def test_the_end_is_held_back_for_its_points_no_longer_than_other_news() -> None:
     (end,) = resolved().notices
     assert end.due_at == MONDAY + RULES.batching_delay

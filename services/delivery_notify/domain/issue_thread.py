@@ -40,6 +40,7 @@ class PendingNotice(StrEnum):
     PLAN = "plan"  # acceptance without a remedy
     NEXT_UPDATE = "next_update"  # an announced update
     RECEIPT = "receipt"  # receipt of the item without a refund
+    POINTS = "points"  # points for an issue of which no event is known yet
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,7 @@ from services.delivery_notify.domain.issue_thread import (
     mark_answered,
 )
 from services.delivery_notify.domain.notices import NoticeFacts
+from services.delivery_notify.domain.points import notify_points
 
 PLAN_DELAY = timedelta(minutes=15)
 """Delay of the notice of acceptance, to be one message with the remedy."""
@@ -67,7 +68,7 @@ def for_thread(handler: ThreadHandler) -> Callable[[ConversationDecision, IssueE
 
 def on_accepted(decision: ConversationDecision, thread: IssueThread, event: IssueAccepted) -> None:
     thread = replace(thread, reason=event.reason, items=_items(event.lines))
-    if not thread.answered and thread.pending is None:
+    if not thread.answered and thread.pending in (None, PendingNotice.POINTS):
         thread = replace(thread, pending=PendingNotice.PLAN, notify_at=decision.now + PLAN_DELAY)
     decision.put_thread(thread)
 
@@ -92,6 +93,10 @@ def on_update_due(decision: ConversationDecision, issue_id: UUID) -> None:
             notify_issue(decision, thread, NoticeKind.ITEM_RECEIVED, facts, cause=cause)
         case PendingNotice.NEXT_UPDATE:
             _notify_without_news(decision, thread)
+        case PendingNotice.POINTS:
+            closed = replace(thread, pending=None, notify_at=None, closed_by="resolved")
+            decision.put_thread(closed)
+            notify_points(decision, closed)
 
 
 def _notify_accepted(decision: ConversationDecision, thread: IssueThread) -> None:

@@ -6,6 +6,7 @@ own. Expiring points are announced once per day of expiry, batched on the 1st an
 """
 
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from libs.common.decisions.fast_replace import replace
 from libs.common.events.loyalty import PointsExpiring, PointsGranted, PointsWithheld
@@ -14,13 +15,16 @@ from libs.common.events.values import Reason
 from services.delivery_notify.domain.context import ConversationDecision
 from services.delivery_notify.domain.conversation import NoticeRecord
 from services.delivery_notify.domain.issue_notices import issue_facts, issue_subject, notify_issue
-from services.delivery_notify.domain.issue_thread import ApologyPoints, IssueThread
+from services.delivery_notify.domain.issue_thread import ApologyPoints, IssueThread, PendingNotice
 from services.delivery_notify.domain.notice_creation import notice_id
 from services.delivery_notify.domain.notices import NoticeCreated, NoticeFacts, PointsDecided
 from services.delivery_notify.domain.preorders import PROGRESS_HOUR, next_half_month
 
 FINAL_NOTICES = frozenset({NoticeKind.ISSUE_RESOLVED, NoticeKind.REFUNDED})
 """One of these is the last notice of an issue."""
+
+UNKNOWN_ISSUE_DELAY = timedelta(hours=6)
+"""Maximum wait of points for the events of their issue."""
 
 MIN_SPENDING_TIME = timedelta(days=14)
 """Expiring points are batched only if this much time is left to spend them."""
@@ -52,8 +56,7 @@ def on_points_granted(decision: ConversationDecision, event: PointsGranted) -> N
     if conversation.customer_id is not None and conversation.customer_id != event.customer_id:
         decision.anomaly("points_of_another_customer", f"{conversation.order_id} {event.issue_id}")
         return
-    thread = conversation.thread(event.issue_id)
-    thread = thread or IssueThread(event.issue_id, event.customer_id, closed_by="resolved")
+    thread = conversation.thread(event.issue_id) or _thread_of_points(decision, event.issue_id, event.customer_id)
     if thread.apology and thread.apology.entry_id == event.entry_id:
         decision.ignore("duplicate_points")
         return
@@ -68,6 +71,15 @@ def on_points_granted(decision: ConversationDecision, event: PointsGranted) -> N
     decision.put_thread(thread)
     if thread.closed_by:
         notify_points(decision, thread)
+
+
+def _thread_of_points(decision: ConversationDecision, issue_id: UUID, customer_id: str) -> IssueThread:
+    """Return a thread of which only points are known: its other events are on a topic that is read later.
+
+    That happens after a restore. Points are announced alone where no other event comes.
+    """
+    notify_at = decision.now + UNKNOWN_ISSUE_DELAY
+    return IssueThread(issue_id, customer_id, pending=PendingNotice.POINTS, notify_at=notify_at)
 
 
 def on_points_withheld(decision: ConversationDecision, event: PointsWithheld) -> None:
