@@ -63,6 +63,7 @@ def test_the_commands_of_an_operator_are_complete() -> None:
         "dead-letters replay",
         "dead-letters discard",
         "reconcile",
+        "rejoin",
         "erase",
         "verify-erasure",
         "policy simulate",

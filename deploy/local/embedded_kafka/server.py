@@ -61,6 +61,7 @@ class EmbeddedBroker:
             commit.OffsetCommitRequest_v2: self._commit,
             commit.OffsetFetchRequest_v3: self._committed,
             admin.ListGroupsRequest_v0: self._list_groups,
+            admin.DescribeGroupsRequest_v0: self._describe_groups,
             admin.CreateTopicsRequest_v1: self._create_topics,
             admin.DeleteTopicsRequest_v0: self._delete_topics,
             admin.DescribeConfigsRequest_v1: self._describe_configs,
@@ -235,6 +236,13 @@ class EmbeddedBroker:
 
     async def _list_groups(self, _: Any) -> tuple[Any, ...]:
         return 0, [(name, "consumer") for name in self.coordinator.groups]
+
+    async def _describe_groups(self, request: Any) -> tuple[Any, ...]:
+        return ([self._describe_group(name) for name in request.groups],)
+
+    def _describe_group(self, name: str) -> tuple[Any, ...]:
+        members = [(member, "", "", b"", b"") for member in self.coordinator.group(name).members]
+        return 0, name, "Stable" if members else "Empty", "consumer", "", members
 
     # --- topics -------------------------------------------------------------------------------------------------
 

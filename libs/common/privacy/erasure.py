@@ -107,6 +107,20 @@ class Erasures:
                 await self.erase(conn, record.erasure)
 
 
+_RECORD = """
+    INSERT INTO erasures AS e (customer_id, erasure_id, until, passes)
+    SELECT DISTINCT ON (customer_id) customer_id, erasure_id, until, 0
+    FROM unnest($1::text[], $2::uuid[], $3::timestamptz[]) AS r (customer_id, erasure_id, until)
+    ORDER BY customer_id, until DESC
+    ON CONFLICT (customer_id) DO UPDATE SET until = greatest(e.until, excluded.until)"""
+
+
+async def record_erasures(conn: Connection, erasures: Sequence[Erasure]) -> None:
+    """Record erasures whose requests are still to be read: events are redacted, and nothing is erased, before that."""
+    ids = [each.customer_id for each in erasures]
+    await conn.execute(_RECORD, ids, [each.erasure_id for each in erasures], [each.until for each in erasures])
+
+
 async def redact_erased(conn: Connection, events: Sequence[AnyEvent]) -> Sequence[AnyEvent]:
     """Redact events with data that an erased customer stated before the erasure."""
     customers = {event.data.customer_id for event in events if is_personal(event)}  # type: ignore[attr-defined]

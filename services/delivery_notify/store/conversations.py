@@ -163,13 +163,14 @@ async def requested_address(conn: Connection, order_id: str, choice_id: UUID) ->
     return address
 
 
+# A notice without facts was sent before this database was restored (`known_notices`).
 _NOTICES = """
     INSERT INTO notices (notice_id, order_id, customer_id, issue_id, kind, facts, promised_date,
                          made_at, due_at, contact_by, trace, announces, supersedes, batched)
     SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::text[], $6::jsonb[], $7::date[],
                          $8::timestamptz[], $9::timestamptz[], $10::timestamptz[], $11::text[], $12::jsonb[],
                          $13::jsonb[], $14::bool[])
-    ON CONFLICT (notice_id) DO NOTHING"""
+    ON CONFLICT (notice_id) DO UPDATE SET facts = excluded.facts WHERE notices.facts = '{}'"""
 
 
 async def _save_notices(conn: Connection, rows: Sequence[NoticeCreated]) -> None:

@@ -64,9 +64,8 @@ class DetectionLoop:
             await dequeue(conn, rows)
 
     def _commands(self, product: ProductHistory, shop: Counts) -> list[ClusterCommand]:
-        zone = self.service.settings.zone
-        today = self.service.clock.now().astimezone(zone).date()
-        found = detect_clusters(product, shop, self.clusters.policy, today, zone)
+        today = self.service.clock.now().astimezone(self.service.settings.zone).date()
+        found = detect_clusters(product, shop, self.clusters.policy, today)
         for cluster in found:
             self.service.counters.add("detection", "cluster_detected")
             log.warning(
