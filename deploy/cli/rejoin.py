@@ -38,7 +38,8 @@ def main(
     """Let a restored service read again what it lost. Call it after the restore, before the service starts.
 
     Refuses while processes of the service are running (exit code 2). For a secured broker set KAFKA_SECURITY_PROTOCOL
-    and the related variables; committing offsets needs the rights of the service's own principal.
+    and the related variables; the principal needs Read on the service's group and topics, on `customers`, and for
+    delivery_notify on `notices`.
     """
     if service not in SUPPORTED:
         raise typer.BadParameter(_REFUSED.format(service=service))
