@@ -24,7 +24,8 @@ from libs.common.events.storefront import (
     OrderRefunded,
     StorefrontOrderEvent,
 )
-from services.returns.domain.state.order_ledger import OrderLedger, changed_money, placed_money, shop_refund
+from services.returns.domain.state.order_ledger import OrderLedger, shop_refund
+from services.returns.domain.state.order_prices import changed_money, placed_money
 from services.returns.policy.carrier_statuses import TrackingScan, supersedes, translate_status
 
 
@@ -57,10 +58,10 @@ def _placed(decision: OrderLedgerDecision, placed: OrderPlaced) -> None:
     at = version.changed_at(decision.state.placed_digest)
     if at is None:
         return
-    newer = {line_id: line for line_id, line in decision.state.lines.items() if line.stated_at and line.stated_at > at}
-    decision.change(**placed_money(placed, at), placed_digest=version.digest)
-    if newer:
-        decision.change(lines={**decision.state.lines, **newer})
+    totals_at = decision.state.totals_at
+    if totals_at is None or at >= totals_at:
+        decision.change(placed_digest=version.digest)
+    decision.change(**placed_money(decision.state, placed, at))
     early = sorted(decision.state.early_changes, key=lambda event: event.changed_at)
     decision.change(early_changes=())
     for changed in early:

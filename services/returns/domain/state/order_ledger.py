@@ -8,14 +8,14 @@ A price is what that unit really cost: discounts on the order (a coupon as a neg
 lines) are spread over its lines by value, and parts are rounded so that they add up to the whole (`values.money`).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
+from libs.common.decisions.ordered_units import NO_UNITS, OrderedUnits
 from libs.common.decisions.shipments import Shipments, quantity_of
-from libs.common.events.storefront import OrderChanged, OrderPlaced, OrderRefunded
-from libs.common.events.values import OrderLine
+from libs.common.events.storefront import OrderChanged, OrderRefunded
 from libs.common.events.values.money import round_up, share_of
 from services.returns.domain.state.line_quantities import UnitCounts, add_counts
 from services.returns.policy.carrier_statuses import TrackingScan
@@ -27,12 +27,31 @@ Amounts = Mapping[str, Decimal]
 
 @dataclass(frozen=True, slots=True)
 class PricedLine:
-    """Line of an order with the money that was paid for all its units, as the shop stated it at `stated_at`."""
+    """Line of an order with the money that was paid for all its units, as the shop stated it at `stated_at`.
+
+    `stated` is the price before discounts of the order were spread, negative for a discount line. `ordered` is the
+    highest quantity of the line so far.
+    """
 
     quantity: int
     paid: Decimal
     currency: str
     stated_at: datetime | None = None
+    stated: Decimal | None = None
+    ordered: OrderedUnits = NO_UNITS
+
+    @property
+    def stated_price(self) -> Decimal:
+        return self.paid if self.stated is None else self.stated
+
+    @property
+    def most_ordered(self) -> OrderedUnits:
+        return self.ordered.restated(self.quantity, self.paid)
+
+    @property
+    def removed(self) -> OrderedUnits:
+        """Return the units that the shop took out of the line."""
+        return self.ordered.without(self.quantity, self.paid)
 
     def price_of(self, first: int, count: int) -> Decimal:
         """Return what `count` units cost after `first` others of the line."""
@@ -65,8 +84,9 @@ class OrderLedger:
     """Money of one order, and what its shop did with it. `received` is the money paid, without points.
 
     `shop_refunds` and `chargebacks` are by the partner's own id, so that each counts once; `won_chargebacks` are those
-    whose money came back to the shop. `shipments` and `deliveries` are those of the order itself, `scans` the last scan
-    of each of its parcels by tracking number. `early_changes` arrived before `order.placed`.
+    whose money came back to the shop. `deliveries` are those of the order itself, `scans` the last scan
+    of each of its parcels by tracking number. `early_changes` arrived before `order.placed`. `totals_at` is the shop's
+    time of `received`, shipping and payment, `most_received` the highest payment stated so far.
     """
 
     order_id: str
@@ -86,6 +106,9 @@ class OrderLedger:
     scans: Mapping[str, TrackingScan] = field(default_factory=dict)
     early_changes: tuple[OrderChanged, ...] = ()
     placed_digest: str | None = None
+    totals_at: datetime | None = None
+    is_total_stated: bool = False
+    most_received: Decimal = ZERO
 
     def delivered_units(self, line_id: str) -> int:
         """Return the units of a line that reached the customer, each delivery once."""
@@ -103,8 +126,8 @@ class OrderLedger:
 
     @property
     def back_by_shop(self) -> PaidBack:
-        """Return all money that went back without this service."""
-        return sum(self.shop_refunds.values(), NOTHING_BACK) + PaidBack(self.charged_back)
+        """Return all money that went back without this service for what is still in the order."""
+        return self._refunds_of_kept_units() + PaidBack(self.charged_back)
 
     def is_line_cancelled(self, line_id: str) -> bool:
         return self.is_cancelled or line_id in self.cancelled_lines
@@ -112,47 +135,33 @@ class OrderLedger:
     @property
     def refunded_by_shop(self) -> UnitCounts:
         """Return units that the shop paid back; a refund of everything without lines covers all units."""
-        back = sum(self.shop_refunds.values(), NOTHING_BACK)
+        back = self._refunds_of_kept_units()
         if self.is_placed and back.amount and back.amount >= self.received:
             return {line_id: line.quantity for line_id, line in self.lines.items()}
-        return back.units
+        gone = {line_id for line_id, line in self.lines.items() if not line.quantity}
+        gross = sum(self.shop_refunds.values(), NOTHING_BACK).units
+        return {**back.units, **{line_id: units for line_id, units in gross.items() if line_id in gone}}
 
+    def _refunds_of_kept_units(self) -> PaidBack:
+        """Return the refunds of the shop without those of units that it took out of the order.
 
-def placed_money(placed: OrderPlaced, at: datetime | None = None) -> dict[str, object]:
-    """Return the fields of a ledger that `order.placed` sets."""
-    currencies = {line.unit_price.currency for line in placed.lines}
-    currency = min(currencies) if len(currencies) == 1 else ""
-    paid = {line.line_id: line.paid for line in placed.lines}
-    goods = sum((money.amount for money in paid.values()), ZERO)
-    shipping = placed.shipping.amount if placed.shipping else ZERO
-    received = _received(placed, goods + shipping, currency)
-    amounts: Amounts = {line_id: money.amount for line_id, money in paid.items()}
-    if currency:
-        amounts = _spread_discounts(amounts, received - shipping)
-    return {
-        "customer_id": placed.customer_id,
-        "currency": currency,
-        "lines": {
-            line.line_id: PricedLine(line.quantity, amounts[line.line_id], paid[line.line_id].currency, at)
-            for line in placed.lines
-        },
-        "shipping": min(shipping, received),
-        "received": received,
-        "payment_reference": placed.payment_reference,
-    }
-
-
-def changed_money(ledger: OrderLedger, lines: Iterable[OrderLine], at: datetime) -> dict[str, object]:
-    """Return the fields that changed lines set: the newest statement about a line counts, and its price is paid."""
-    known, received = dict(ledger.lines), ledger.received
-    for line in lines:
-        before = known.get(line.line_id)
-        if before and before.stated_at and at < before.stated_at:
-            continue
-        paid = max(line.paid.amount, ZERO)
-        received += paid - (before.paid if before else ZERO)
-        known[line.line_id] = PricedLine(line.quantity, paid, line.paid.currency, at)
-    return {"lines": known, "received": max(round_up(received, ledger.currency), ZERO)}
+        As far as `received` was lowered for such units, their refund must not lower it a second time.
+        """
+        back = sum(self.shop_refunds.values(), NOTHING_BACK)
+        removed = {line_id: line.removed for line_id, line in self.lines.items() if line.removed.quantity}
+        if not removed:
+            return back
+        units, amounts = dict(back.units), dict(back.line_amounts)
+        for line_id, out in removed.items():
+            units[line_id] = max(units.get(line_id, 0) - out.quantity, 0)
+            amounts[line_id] = max(amounts.get(line_id, ZERO) - out.paid, ZERO)
+        named = sum(back.line_amounts.values(), ZERO)
+        of_removed = named - sum(amounts.values(), ZERO)
+        unnamed = max(back.amount - back.shipping - named, ZERO)
+        of_removed += min(unnamed, sum((out.paid for out in removed.values()), ZERO) - of_removed)
+        lowered = max(self.most_received - self.received, ZERO)
+        units = {line_id: count for line_id, count in units.items() if count}
+        return PaidBack(max(back.amount - min(of_removed, lowered), ZERO), back.shipping, units, amounts)
 
 
 def shop_refund(ledger: OrderLedger, event: OrderRefunded) -> PaidBack:
@@ -161,33 +170,17 @@ def shop_refund(ledger: OrderLedger, event: OrderRefunded) -> PaidBack:
     amounts: dict[str, Decimal] = {}
     for line in event.lines:
         known = ledger.lines.get(line.line_id)
-        price = known.price_of(0, line.quantity) if known else ZERO
+        price = _price_ordered(known, line.quantity) if known else ZERO
         amounts[line.line_id] = line.amount.amount if line.amount else price
     shipping = event.shipping.amount if event.shipping else ZERO
     total = event.amount.amount if event.amount else sum(amounts.values(), shipping)
     return PaidBack(total, shipping, units, amounts)
 
 
-def _received(placed: OrderPlaced, total: Decimal, currency: str) -> Decimal:
-    """Return the money paid: as received, else the stated total, else the sum of its parts; points are no money."""
-    if placed.prepaid and placed.prepaid.amount.currency == currency:
-        return placed.prepaid.amount.amount
-    stated = placed.total_amount.amount if placed.total_amount else total
-    points = placed.points_spent.amount.amount if placed.points_spent else ZERO
-    return max(round_up(stated - points, currency), ZERO)
-
-
-def _spread_discounts(amounts: Amounts, goods: Decimal) -> Amounts:
-    """Return the amounts of the lines so that they are no more than `goods` together.
-
-    What is less than the sum of the positive lines (discount lines, points, a lower total) is spread by value.
-    """
-    positive = {line_id: max(amount, ZERO) for line_id, amount in amounts.items()}
-    total = sum(positive.values(), ZERO)
-    goods = max(goods, ZERO)
-    if total <= goods or not total:
-        return positive
-    return {line_id: amount * goods / total for line_id, amount in positive.items()}
+def _price_ordered(line: PricedLine, count: int) -> Decimal:
+    """Return what units cost that may have left the line before."""
+    most = line.most_ordered
+    return share_of(most.paid, count, most.quantity, line.currency)
 
 
 def allocate(amount: Decimal, weights: Mapping[str, Decimal], currency: str) -> dict[str, Decimal]:
