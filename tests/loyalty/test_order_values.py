@@ -98,6 +98,28 @@ def test_a_refund_counts_in_any_order_of_the_events(refund: AnyEvent) -> None:
     assert {after(*order).kept_amount for order in permutations(history)} == {1000}
 
 
+@pytest.mark.parametrize("amount", [1000, None])
+def test_the_refund_of_a_removed_unit_takes_nothing_from_the_one_that_was_kept(amount: int | None) -> None:
+    history = (placed(line(quantity=2)), changed(line(quantity=1)), refunded(("1", 1, amount)), delivered())
+    assert {after(*order).kept_amount for order in permutations(history)} == {1000}
+
+
+def test_a_refund_of_more_units_than_were_removed_takes_the_rest_from_those_kept() -> None:
+    history = (placed(line(quantity=3)), changed(line(quantity=2)), refunded(("1", 2, None)), delivered(_1=2))
+    assert {after(*order).kept_amount for order in permutations(history)} == {1000}
+
+
+def test_the_refund_of_a_removed_unit_may_name_no_line() -> None:
+    history = (placed(line(quantity=2)), changed(line(quantity=1)), refunded(amount=yen(1000)), delivered())
+    assert after(*history).kept_amount == 1000
+
+
+def test_a_unit_that_a_corrected_order_removed_is_paid_back_alone() -> None:
+    corrected = placed(line(quantity=1), updated_at=NOON + 2 * HOUR)
+    history = (placed(line(quantity=2)), corrected, refunded(("1", 1, 1000)), delivered())
+    assert {after(*order).kept_amount for order in permutations(history)} == {1000}
+
+
 def test_a_refund_of_no_line_is_spread_by_value_without_its_shipping() -> None:
     order = after(placed(line("1", 3000), line("2", 1000)), delivered(_1=1, _2=1))
     assert order.kept_amount == 4000

@@ -5,13 +5,14 @@ A change of the order's value is passed to the customer's ledger as a timer that
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 
 from libs.common.decisions.context import DecisionContext
 from libs.common.decisions.facts import Record
 from libs.common.decisions.order_versions import version_of
+from libs.common.decisions.ordered_units import NO_UNITS, OrderedUnits
 from libs.common.decisions.shipments import CountedShipment, count, quantity_of
 from libs.common.events.registry import AnyEvent
 from libs.common.events.storefront import OrderCancelled, OrderChanged, OrderDelivered, OrderPlaced, OrderRefunded
@@ -20,11 +21,19 @@ from libs.common.events.values import OrderLine
 
 @dataclass(frozen=True, slots=True)
 class LinePrice:
-    """Units of a line and what was paid for all of them, as the shop stated it at `stated_at`."""
+    """Units of a line and what was paid for all of them, as the shop stated it at `stated_at`.
+
+    `ordered` is the highest quantity of the line so far.
+    """
 
     quantity: int
     paid: Decimal
     stated_at: datetime | None = None
+    ordered: OrderedUnits = NO_UNITS
+
+    @property
+    def most_ordered(self) -> OrderedUnits:
+        return self.ordered.restated(self.quantity, self.paid)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,13 +166,17 @@ def on_order_changed(decision: PurchaseDecision, changed: OrderChanged) -> None:
 
 
 def _change_prices(decision: PurchaseDecision, lines: Iterable[OrderLine], at: datetime) -> None:
-    """Take over the lines of which nothing newer is known."""
+    """Take over the lines of which nothing newer is known; of an older statement only a higher quantity counts."""
     prices = dict(decision.state.prices)
     for line in lines:
-        known = prices.get(line.line_id)
-        is_newest = known is None or known.stated_at is None or at >= known.stated_at
-        if is_newest and line.unit_price.currency == decision.state.currency:
-            prices[line.line_id] = LinePrice(line.quantity, line.paid.amount, at)
+        if line.unit_price.currency != decision.state.currency:
+            continue
+        known, quantity, paid = prices.get(line.line_id), line.quantity, line.paid.amount
+        most = known.most_ordered if known else NO_UNITS
+        if known and known.stated_at and at < known.stated_at:
+            prices[line.line_id] = replace(known, ordered=most.with_older(quantity, paid))
+        else:
+            prices[line.line_id] = LinePrice(quantity, paid, at, most.restated(quantity, paid))
     decision.change(prices=prices)
 
 
@@ -216,19 +229,31 @@ def value_order(decision: PurchaseDecision, before: PurchasedOrder) -> None:
 
 
 def _paid_back_by_shop(order: PurchasedOrder) -> dict[str, Decimal]:
-    """Return the amounts that the shop paid back by line; what names no line is spread over all by value."""
+    """Return the amounts that the shop paid back by line, for units that are still in the order.
+
+    What names no line is for removed units first, and the rest is spread over all lines by value.
+    """
+    back = _refunds_by_line(order)
+    unnamed, total = back.pop("", Decimal(0)), sum((price.paid for price in order.prices.values()), Decimal(0))
+    for line_id, price in order.prices.items():
+        of_line, removed = back.get(line_id, Decimal(0)), price.ordered.without(price.quantity, price.paid).paid
+        back[line_id] = max(of_line - removed, Decimal(0))
+        unnamed -= min(unnamed, max(removed - of_line, Decimal(0)))
+    if unnamed and total > 0:
+        for line_id, price in order.prices.items():
+            back[line_id] += unnamed * price.paid / total
+    return back
+
+
+def _refunds_by_line(order: PurchasedOrder) -> dict[str, Decimal]:
     back: dict[str, Decimal] = {}
     for refund in order.shop_refunds.values():
         for line_id, amount in refund.items():
             back[line_id] = back.get(line_id, Decimal(0)) + amount
     for line_id, quantity in order.shop_refunded_units.items():
-        price = order.prices.get(line_id)
-        if price and price.quantity:
-            back[line_id] = back.get(line_id, Decimal(0)) + price.paid * quantity / price.quantity
-    unnamed, total = back.pop("", Decimal(0)), sum((price.paid for price in order.prices.values()), Decimal(0))
-    if unnamed and total > 0:
-        for line_id, price in order.prices.items():
-            back[line_id] = back.get(line_id, Decimal(0)) + unnamed * price.paid / total
+        most = order.prices[line_id].most_ordered if line_id in order.prices else NO_UNITS
+        if most.quantity:
+            back[line_id] = back.get(line_id, Decimal(0)) + most.paid * quantity / most.quantity
     return back
 
 
