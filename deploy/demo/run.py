@@ -134,8 +134,8 @@ def _run(console: Console, options: DemoOptions, dataset: OrderDataset, stack: E
     show(console, result, seconds, driver)
     if options.report:
         options.report.write_text(json.dumps(result.as_json(), indent=2) + "\n", encoding="utf-8")
-    asyncio.run(_show_open_work(console, infrastructure, system, clock))
     if not options.exit_at_end:
+        asyncio.run(_show_open_work(console, infrastructure, system, clock))
         _serve_until_interrupted(console, infrastructure, system, supervisor, clock)
     return result.violated
 

@@ -52,6 +52,7 @@ def create_app(settings: NotifySettings | None = None) -> FastAPI:
         bounces.router,
         sent_mail_page.router,
         pages.assets.routes(),
+        signed=bounces.SIGNED,
         untraced=("/c/", "/staff/notices/"),
     )
     app.state.choice_page = choice_page.ChoicePage(conversations, links, pages, calendar)

@@ -1,6 +1,8 @@
 """Fixtures: a running sample service with its own database and topics."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
 
 import asyncpg
 import pytest
@@ -10,6 +12,7 @@ from libs.common.events import topics
 from libs.common.messaging import rejections
 from libs.common.postgres.db_grants import grant_privileges, user_of
 from tests.common import sample_service
+from tests.common.consumer_driver import Held
 from tests.conftest import MakeDatabase, as_owner
 from tests.running import Live, running
 
@@ -45,3 +48,33 @@ async def online(tally_database: str, kafka: str, topics: str) -> AsyncIterator[
         sample_service.create_app, ServiceSettings, database=tally_database, kafka=kafka, prefix=topics
     ) as live:
         yield live
+
+
+Run = Callable[..., AbstractAsyncContextManager[Live]]
+
+
+@pytest.fixture
+def run(tally_database: str, kafka: str, topics: str) -> Run:
+    """`async with run(setting=...)` starts the sample service, repeatedly on the same database and topics."""
+
+    @asynccontextmanager
+    async def started(**settings: Any) -> AsyncIterator[Live]:
+        service = running(
+            sample_service.create_app, ServiceSettings, database=tally_database, kafka=kafka, prefix=topics, **settings
+        )
+        async with service as live:
+            yield live
+
+    return started
+
+
+@pytest.fixture
+def held(monkeypatch: pytest.MonkeyPatch) -> Held:
+    """The first load is held; later ones are not."""
+    held, right = Held(), sample_service.Tallies.load
+
+    async def load(self: sample_service.Tallies, *arguments: Any) -> Any:
+        return await (right(self, *arguments) if held.inside.is_set() else held.load(*arguments))
+
+    monkeypatch.setattr(sample_service.Tallies, "load", load)
+    return held

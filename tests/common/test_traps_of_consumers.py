@@ -1,56 +1,26 @@
 """Known pitfalls of consumers, on real Kafka and Postgres; each test fails without its countermeasure."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic, RecordsToDelete
 
 from libs.common.config.settings import ServiceSettings
-from libs.common.events.registry import AnyEvent
-from libs.common.events.storefront import OrderCancelled
-from libs.common.messaging import rebalance as reading
 from libs.common.messaging.consumer import Consumer
-from libs.common.messaging.rebalance import DrainingListener
-from libs.common.messaging.subscription import Subscription
-from libs.common.postgres.pool import ConflictError, Connection
+from libs.common.postgres.pool import ConflictError
 from libs.common.runtime import background_loops
 from libs.common.runtime import service as serving
-from tests.common import sample_service, wire
+from tests.common import sample_service
+from tests.common.conftest import Run
+from tests.common.consumer_driver import Held, counted, shares, write_to
 from tests.common.records import record
 from tests.common.test_consumer import cancelled, causes, dead_letters_of, give, reach
 from tests.running import OPS, Live, eventually, running
-
-Run = Callable[..., AbstractAsyncContextManager[Live]]
-
-
-@pytest.fixture
-def run(tally_database: str, kafka: str, topics: str) -> Run:
-    """`async with run(setting=...)` starts the sample service, repeatedly on the same database and topics."""
-
-    @asynccontextmanager
-    async def started(**settings: Any) -> AsyncIterator[Live]:
-        service = running(
-            sample_service.create_app, ServiceSettings, database=tally_database, kafka=kafka, prefix=topics, **settings
-        )
-        async with service as live:
-            yield live
-
-    return started
-
-
-def shares(*lives: Live) -> list[int]:
-    """Return how many partitions each has."""
-    found = [live.service.kafka.health for live in lives]
-    return [len(health.consumer.assignment()) if health and health.consumer else 0 for health in found]
-
-
-def counted(live: Live, name: str, reason: str) -> int:
-    return live.service.counters.values[name, reason]
 
 
 @dataclass
@@ -118,33 +88,6 @@ async def test_a_batch_that_fails_in_passing_is_tried_again_seldom_and_not_in_a_
         await reach(live, "a", ["one"])
 
 
-class Held(sample_service.Tallies):
-    """Aggregate whose loads wait until released: a consumer that hangs inside its transaction."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.inside, self.go = asyncio.Event(), asyncio.Event()
-
-    async def load(
-        self, conn: Connection, keys: Sequence[str], events: Sequence[AnyEvent]
-    ) -> dict[str, sample_service.Tally]:
-        self.inside.set()
-        await self.go.wait()
-        return await super().load(conn, keys, events)
-
-
-@pytest.fixture
-def held(monkeypatch: pytest.MonkeyPatch) -> Held:
-    """The first load is held; later ones are not."""
-    held, right = Held(), sample_service.Tallies.load
-
-    async def load(self: sample_service.Tallies, *arguments: Any) -> Any:
-        return await (right(self, *arguments) if held.inside.is_set() else held.load(*arguments))
-
-    monkeypatch.setattr(sample_service.Tallies, "load", load)
-    return held
-
-
 async def test_a_batch_with_one_poison_is_taken_but_for_that_and_what_stands_behind_it(offline: Live) -> None:
     service = offline.service
     consumer = Consumer(service.decisions, service.pool, service.subscriptions, service.wake_relay)
@@ -155,112 +98,6 @@ async def test_a_batch_with_one_poison_is_taken_but_for_that_and_what_stands_beh
         ("failed", 2),
         ("blocked", 4),
     ]
-
-
-async def test_a_zombie_that_wakes_up_after_its_partition_went_to_another_does_nothing_twice(offline: Live) -> None:
-    service = offline.service
-    held = Held()
-    asleep_on = Subscription("storefront.orders", (OrderCancelled,), held)
-    zombie = Consumer(service.decisions, service.pool, [asleep_on], service.wake_relay)
-    owner = Consumer(service.decisions, service.pool, service.subscriptions, service.wake_relay)
-    records = [record(n, "a", cancelled("a", cause, f"id-{n}")[2]) for n, cause in enumerate(["one", "two", "three"])]
-    asleep = asyncio.create_task(zombie.handle(records[:2]))
-    await held.inside.wait()
-    awake = asyncio.create_task(owner.handle(records))
-    await eventually(lambda: _marks_are_waited_for(offline), "the new owner waits for the zombie's marks")
-    held.go.set()
-    await asyncio.gather(asleep, awake)
-    assert await causes(offline, "a") == ["one", "two", "three"]
-
-
-@pytest.mark.apache
-async def test_what_a_zombie_acknowledges_after_a_rebalance_is_neither_lost_nor_taken_twice(
-    run: Run, held: Held, kafka: str, topics: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(reading, "DRAIN_SECONDS", 0.1)
-
-    async def everywhere(cause: str) -> None:
-        for number in range(6):
-            place = TopicPartition(topics + "storefront.orders", number)
-            await _write_to(kafka, place, [cancelled(f"k{number}", cause)])
-
-    await everywhere("one")
-    async with run() as first:
-        await held.inside.wait()
-        async with run() as second:
-            await eventually(lambda: _marks_are_waited_for(second), "the new owner waits for the zombie's marks")
-            held.go.set()
-            for number in range(6):
-                await reach(first, f"k{number}", ["one"])
-            await everywhere("two")
-            for number in range(6):
-                await reach(first, f"k{number}", ["one", "two"])
-            assert counted(second, "ignored", "duplicate") > 0, "there was no zombie"
-
-
-@pytest.mark.apache
-async def test_a_rebalance_waits_for_the_batch_under_way_so_that_nobody_takes_it_too(
-    run: Run, held: Held, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    revoked, asked, settled = DrainingListener.on_partitions_revoked, asyncio.Event(), list[list[str]]()
-
-    async def handing_over(self: DrainingListener, places: Any) -> None:
-        if places:
-            asked.set()
-        await revoked(self, places)
-        if places:
-            settled.append(await causes(first, "a"))
-
-    async def let_go() -> None:
-        try:
-            async with asyncio.timeout(20):
-                await asked.wait()
-        finally:
-            held.go.set()
-
-    monkeypatch.setattr(DrainingListener, "on_partitions_revoked", handing_over)
-    async with run() as first:
-        await give(first, [cancelled("a", "one")])
-        await held.inside.wait()
-        letting_go = asyncio.create_task(let_go())
-        async with run() as second:
-            await letting_go
-            assert settled[0] == ["one"], "handed over while the batch was under way"
-            await give(first, [cancelled("a", "two")])
-            await reach(first, "a", ["one", "two"])
-            assert counted(first, "ignored", "duplicate") + counted(second, "ignored", "duplicate") == 0
-
-
-async def test_a_handler_that_outlives_the_poll_interval_comes_back_and_does_nothing_twice(
-    run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with run(kafka_max_poll_interval_ms=1_000) as slow:
-        slow_consumer, inside, go = slow.service.kafka.consumer, asyncio.Event(), asyncio.Event()
-        assert slow_consumer
-        right = slow_consumer._transact
-
-        async def hang(batch: Any) -> Any:
-            inside.set()
-            await go.wait()
-            return await right(batch)
-
-        monkeypatch.setattr(slow_consumer, "_transact", hang)
-        await give(slow, [cancelled("a", "one")])
-        await inside.wait()
-        async with run() as other:
-            await reach(other, "a", ["one"])  # the group has given the slow one up, for it does not poll
-            assert counted(other, "ignored", "duplicate") == 0
-            go.set()
-
-            async def both_share() -> bool:
-                return shares(slow, other) == [3, 3]
-
-            await eventually(both_share, "the slow one has come back")
-            await give(slow, [cancelled(key, "two") for key in "abcdefgh"])
-            await reach(slow, "a", ["one", "two"])
-            for key in "bcdefgh":
-                await reach(slow, key, ["two"])
-            assert counted(slow, "ignored", "duplicate") > 0, "the slow one was not slow enough to meet the other"
 
 
 async def test_a_service_that_is_stopped_finishes_its_batch_and_acknowledges_it(
@@ -307,7 +144,7 @@ async def test_partitions_that_a_topic_gets_later_are_read_from_their_beginning(
         topic = live.service.settings.kafka_topic_prefix + "storefront.orders"
         async with _admin(kafka) as admin:
             await admin.create_partitions({topic: NewPartitions(total_count=8)})
-        await _write_to(kafka, TopicPartition(topic, 7), [cancelled("new", "one"), cancelled("new", "two")])
+        await write_to(kafka, TopicPartition(topic, 7), [cancelled("new", "one"), cancelled("new", "two")])
         await reach(live, "new", ["one", "two"])
 
 
@@ -315,12 +152,12 @@ async def test_partitions_that_a_topic_gets_later_are_read_from_their_beginning(
 async def test_what_retention_took_while_the_service_was_away_is_counted_and_logged(run: Run, kafka: str) -> None:
     async with run() as live:
         place = TopicPartition(live.service.settings.kafka_topic_prefix + "storefront.orders", 3)
-        await _write_to(kafka, place, [cancelled("a", "before")])
+        await write_to(kafka, place, [cancelled("a", "before")])
         await reach(live, "a", ["before"])
-    await _write_to(kafka, place, [cancelled("a", f"lost {n}") for n in range(5)])
+    await write_to(kafka, place, [cancelled("a", f"lost {n}") for n in range(5)])
     async with _admin(kafka) as admin:
         await admin.delete_records({place: RecordsToDelete(before_offset=6)})
-    await _write_to(kafka, place, [cancelled("a", "after")])
+    await write_to(kafka, place, [cancelled("a", "after")])
     async with run() as live:
         await reach(live, "a", ["before", "after"])
         counters = (await live.client.get("/ops/counters", headers=OPS)).json()
@@ -377,11 +214,6 @@ async def test_a_hot_key_that_is_poisoned_makes_dead_letters_of_what_follows_and
         await reach(live, "hot", [str(n) for n in range(200)])
 
 
-async def _marks_are_waited_for(live: Live) -> bool:
-    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    return bool(await live.service.pool.fetchval(waiting))
-
-
 async def _forget_offsets(kafka: str, group: str) -> None:
     """Reset the group to the beginning, as after `offsets.retention.minutes` without a consumer."""
     topic = group.removesuffix("loyalty") + "storefront.orders"
@@ -403,23 +235,6 @@ async def _admin(kafka: str) -> AsyncIterator[Any]:
         yield admin
     finally:
         await admin.close()
-
-
-async def _write_to(kafka: str, place: TopicPartition, records: Sequence[wire.Wanted]) -> None:
-    """Write to this partition regardless of keys; wait until its metadata is known."""
-    producer = AIOKafkaProducer(bootstrap_servers=kafka, acks="all")
-    await producer.start()
-    try:
-
-        async def known() -> bool:
-            await producer.client.force_metadata_update()
-            return place.partition in await producer.partitions_for(place.topic)
-
-        await eventually(known, f"{place} is known")
-        for _, key, value, _ in records:
-            await producer.send_and_wait(place.topic, value, key=(key or "").encode(), partition=place.partition)
-    finally:
-        await producer.stop()
 
 
 async def test_of_two_processes_both_have_started_though_one_has_the_only_partition(

@@ -16,9 +16,9 @@ from libs.common.messaging.consumer import Consumer
 from libs.common.postgres.pool import ConflictError
 from libs.common.runtime.in_flight import ConsumerLag
 from tests.common import sample_service, wire
+from tests.common.consumer_driver import counted
 from tests.common.records import record
 from tests.common.test_consumer import NOW, cancelled, causes, dead_letters_of, give, reach
-from tests.common.test_traps_of_consumers import counted
 from tests.running import Live, eventually, running
 
 Run = Callable[..., AbstractAsyncContextManager[Live]]

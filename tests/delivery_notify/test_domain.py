@@ -5,13 +5,7 @@ from datetime import date, timedelta
 import pytest
 
 from libs.common.events.notices import CustomerDecided, NoticeKind
-from libs.common.events.storefront import (
-    OrderCancelled,
-    OrderDelivered,
-    OrderPromiseChanged,
-    OrderShipped,
-    PreorderProgressed,
-)
+from libs.common.events.storefront import OrderCancelled, OrderDelivered, OrderShipped
 from libs.common.events.values import Choice, LineQuantity
 from services.delivery_notify.domain.customer_questions import CustomerAnswered
 from services.delivery_notify.domain.event_buffer import MAX_BUFFERED_EVENTS, EventBufferFullError
@@ -30,18 +24,9 @@ from tests.delivery_notify.conversation_driver import (
     placed,
     reasons,
 )
+from tests.delivery_notify.order_events import changed, shipped
 
 ONE = (LineQuantity(line_id="1", quantity=1),)
-
-
-def changed(day: date, hours: int = 1, *line_ids: str) -> OrderPromiseChanged:
-    moment = MONDAY + timedelta(hours=hours)
-    return OrderPromiseChanged(order_id=ORDER, line_ids=line_ids, promised_ship_date=day, changed_at=moment)
-
-
-def shipped(*line_ids: str, quantity: int = 1) -> OrderShipped:
-    lines = tuple(LineQuantity(line_id=each, quantity=quantity) for each in line_ids or ("1",))
-    return OrderShipped(order_id=ORDER, lines=lines, shipped_at=MONDAY)
 
 
 def answer(driver: ConversationDriver, choice: Choice, wish: date | None = None) -> list[str]:
@@ -121,33 +106,6 @@ def test_without_further_dates_of_the_policy_the_notice_names_the_next_update() 
     driver.advance_to(at(date(2027, 3, 15), 18))
     assert driver.kinds == [NoticeKind.ORDER_DELAYED] * 2 + [NoticeKind.ORDER_OVERDUE]
     assert driver.notices[-1].facts.next_update_by == date(2027, 3, 16)
-
-
-def awaited_preorder() -> ConversationDriver:
-    """A preorder that slips: nobody has a date for somebody else's workshop."""
-    driver = drive(placed(line(preorder=True)))
-    driver.advance_to(at(FRIDAY, 18))
-    return driver
-
-
-def test_a_preorder_that_slips_in_silence_has_no_date_of_ours() -> None:
-    (notice,) = awaited_preorder().notices
-    assert (notice.kind, notice.facts.next_update_by) == (NoticeKind.ORDER_OVERDUE, FRIDAY + timedelta(days=3))
-
-
-def test_the_announced_update_is_sent() -> None:
-    driver = awaited_preorder()
-    next_word = driver.notices[0].facts.next_update_by
-    assert next_word is not None
-    driver.advance_to(at(next_word, 12))
-    assert driver.kinds == [NoticeKind.ORDER_OVERDUE] * 2
-
-
-def test_a_new_date_replaces_the_announced_update() -> None:
-    driver = awaited_preorder()
-    driver.handle(changed(NEXT_FRIDAY, 24 * 4 + 10))
-    driver.advance_to(at(NEXT_FRIDAY, 11))
-    assert driver.kinds == [NoticeKind.ORDER_OVERDUE, NoticeKind.ORDER_DELAYED]
 
 
 def test_a_same_day_order_of_the_evening_is_spoken_of_on_the_next_day() -> None:
@@ -257,55 +215,6 @@ def test_an_order_placed_twice_is_a_duplicate() -> None:
 def test_a_promise_for_a_line_that_is_not_there_is_for_ops() -> None:
     driver = drive(placed())
     assert reasons(driver.handle(changed(NEXT_FRIDAY, 1, "9"))) == ["promise_for_unknown_line"]
-
-
-def progressed(stage: str, hours: int = 1, day: date | None = None) -> PreorderProgressed:
-    moment = MONDAY + timedelta(hours=hours)
-    return PreorderProgressed(order_id=ORDER, line_id="1", stage=stage, progressed_at=moment, promised_ship_date=day)
-
-
-LATE_MAY = date(2027, 5, 28)
-
-
-def preorder(promise: date | None = LATE_MAY) -> ConversationDriver:
-    return drive(placed(line(promise=promise, preorder=True)))
-
-
-def test_progress_of_a_preorder_is_announced_on_the_first_and_the_fifteenth() -> None:
-    driver = preorder()
-    driver.advance_to(at(date(2027, 5, 1), 12))
-    days = [(notice.kind, notice.made_at) for notice in driver.notices]
-    reports = [date(2027, 3, 15), date(2027, 4, 1), date(2027, 4, 15), date(2027, 5, 1)]
-    assert days == [(NoticeKind.PREORDER_PROGRESS, at(day, 10)) for day in reports]
-
-
-def test_a_progress_notice_names_the_newest_stage() -> None:
-    driver = preorder()
-    driver.handle(progressed("production", 5))
-    driver.handle(progressed("materials", 2))
-    driver.advance_to(at(date(2027, 3, 15), 10))
-    assert driver.notices[0].facts.lines[0].stage == "production"
-
-
-def test_a_report_is_skipped_when_another_notice_announced_the_same_days_ago() -> None:
-    driver = preorder()
-    driver.now = at(date(2027, 3, 13), 10)
-    driver.handle(progressed("production", 24 * 12, date(2027, 6, 4)))
-    driver.advance_to(at(date(2027, 3, 16), 10))
-    assert driver.kinds == [NoticeKind.ORDER_DELAYED]
-
-
-def test_reports_end_when_the_parcel_leaves() -> None:
-    driver = preorder()
-    driver.handle(shipped())
-    driver.advance_to(at(date(2027, 8, 1), 12))
-    assert (driver.kinds, driver.timers) == ([], {})
-
-
-def test_the_first_date_of_a_preorder_is_announced() -> None:
-    driver = preorder(promise=None)
-    driver.handle(changed(LATE_MAY))
-    assert [(notice.kind, notice.facts.day) for notice in driver.notices] == [(NoticeKind.PREORDER_PROGRESS, LATE_MAY)]
 
 
 def two_lines_and_then_one() -> ConversationDriver:

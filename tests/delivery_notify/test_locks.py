@@ -23,8 +23,8 @@ from services.delivery_notify.store.notice_outcomes import (
 )
 from tests.conftest import MakeDatabase, execute_as_owner
 from tests.delivery_notify.conversation_driver import MONDAY, NEXT_FRIDAY, RULES, placed
+from tests.delivery_notify.order_events import changed
 from tests.delivery_notify.service import notifying, settled, take
-from tests.delivery_notify.test_domain import changed
 from tests.delivery_notify.test_sender import later, order
 from tests.delivery_notify.test_store import apply
 from tests.running import eventually

@@ -34,7 +34,7 @@ from tests.delivery_notify.conversation_driver import (
     line,
     placed,
 )
-from tests.delivery_notify.test_domain import changed, shipped
+from tests.delivery_notify.order_events import changed, shipped
 
 LEASE = timedelta(minutes=5)
 

@@ -1,11 +1,13 @@
-"""Intake, running in the test on a fresh database, with one delivered order; no broker."""
+"""Intake, running in the test on a fresh database, with one delivered order; no broker. Or its database alone."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+import asyncpg
 import pytest
 
+from libs.common.postgres.pool import Connection
 from services.intake.app import create_app
 from services.intake.settings import IntakeSettings
 from tests.intake.event_builders import delivered, placed
@@ -26,3 +28,15 @@ async def live(database: Callable[[str], Awaitable[str]], evidence_dir: Path) ->
         for news in (placed(at=now), delivered(at=now)):
             await live.service.execute(orders, news)
         yield live
+
+
+@pytest.fixture
+async def database_url(database: Callable[[str], Awaitable[str]]) -> str:
+    return await database("intake")
+
+
+@pytest.fixture
+async def conn(database_url: str) -> AsyncIterator[Connection]:
+    connection = await asyncpg.connect(database_url)
+    yield connection
+    await connection.close()

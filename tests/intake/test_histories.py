@@ -1,6 +1,7 @@
 """Random histories of one order: properties that hold in whatever order its events arrive."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -8,15 +9,17 @@ from hypothesis import strategies as st
 from libs.common.decisions.facts import CancelTimer, Fact, SetTimer
 from libs.common.events.issues import IssueAccepted, IssueRejected
 from libs.common.events.registry import AnyEvent
-from libs.common.events.storefront import IssueSubmitted
-from libs.common.events.values import Reason, ReportedLine
+from libs.common.events.storefront import IssueSubmitted, OrderChanged
+from libs.common.events.values import OrderLine, Reason, ReportedLine
 from services.intake.domain.context import OrderState
 from services.intake.domain.decide import decide
 from services.intake.domain.issue_acceptance import IssueRecorded
 from services.intake.domain.units import Unit
 from tests.examples import examples
 from tests.intake.event_builders import (
+    CUSTOMER,
     NOON,
+    ORDER,
     RULES,
     after,
     by_http,
@@ -26,6 +29,7 @@ from tests.intake.event_builders import (
     delivered,
     event,
     http_id,
+    line,
     placed,
     shipped,
     submission,
@@ -43,10 +47,17 @@ reports = st.builds(
     lines=st.lists(st.builds(ReportedLine, line_id=line_ids, quantity=quantities), min_size=1, max_size=3).map(tuple),
     issue_id=keys,
 )
+
+
+def changed(lines: list[OrderLine], at: datetime) -> AnyEvent:
+    return event(OrderChanged(order_id=ORDER, customer_id=CUSTOMER, changed_at=at, lines=tuple(lines)), at=at)
+
+
 events = st.one_of(
     st.builds(placed, at=moments),
     st.builds(shipped, line_ids, quantities, at=moments),
     st.builds(delivered, line_ids, quantities, at=moments),
+    st.builds(changed, st.lists(st.builds(line, line_ids, st.integers(0, 4)), min_size=1, max_size=2), moments),
     st.lists(line_ids, max_size=2).flatmap(lambda ids: st.builds(lambda at: cancelled(*ids, at=at), moments)),
     st.builds(by_kafka, reports, at=moments),
     st.builds(by_http, reports, at=moments),

@@ -10,12 +10,12 @@ from libs.common.events.issues import IssueCollectionWindowChosen, IssueDetailsR
 from libs.common.events.values import Choice, LineQuantity, Reason, Remedy, StaffAction, TimeWindow
 from libs.common.events.warehouse import ReplacementRejected
 from services.intake.customer_pages.milestones import Milestone, milestones
-from services.intake.customer_pages.status_view import StatusView, build_status_view
+from services.intake.customer_pages.status_view import StatusView, build_status_view, current_resolution
 from services.returns.domain.commands import ReopenCase
 from services.returns.domain.state.review_causes import ReviewCause
 from tests.intake.case_events import ObservedCase, observed
 from tests.returns.cases import ISSUE, line
-from tests.returns.test_histories import customer_says, staff_says
+from tests.returns.partner_events import customer_says, staff_says
 
 
 def progress(case: ObservedCase) -> dict[str, date | datetime | None]:
@@ -278,6 +278,20 @@ def test_the_first_window_is_tomorrow_or_the_first_day_of_the_courier() -> None:
     assert view(case).available_windows[0].day == max(in_days(case, 1), earliest)
     case.later(days=5)
     assert view(case).available_windows[0].day == in_days(case, 1)
+
+
+def test_a_week_of_the_couriers_windows_is_offered() -> None:
+    windows = view(delivered()).available_windows
+    assert len({window.day for window in windows}) == 7
+    first_day = [(each.from_hour, each.to_hour) for each in windows if each.day == windows[0].day]
+    assert first_day == [(9, 12), (14, 16), (16, 18), (18, 20), (19, 21)]
+
+
+def test_an_issue_that_was_reopened_at_the_moment_of_its_resolution_is_resolved() -> None:
+    case = resolved()
+    case.observe(IssueReopened(**case.ids, cause="again", reopened_at=case.now))
+    case.observe(case.sample("issue.resolved.v1", resolution=2))
+    assert current_resolution(case.timeline) == 2
 
 
 def test_a_rating_counts_for_its_own_resolution_only() -> None:

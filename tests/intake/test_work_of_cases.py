@@ -17,7 +17,8 @@ from services.returns.domain.state.review_causes import ReviewCause
 from tests.examples import examples
 from tests.intake.case_events import ObservedCase, observed
 from tests.returns.cases import ISSUE, CaseScenario, line
-from tests.returns.test_histories import reports, staff_says, steps, tell
+from tests.returns.partner_events import staff_says
+from tests.returns.random_histories import reports, steps, tell
 
 ENDED_BY_RECEIPTS = {"receipt_overdue", "collection_failed", "not_collected"}
 """An event of a receipt does not tell whether everything came back; see `ended_reviews`."""

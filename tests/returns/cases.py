@@ -37,6 +37,7 @@ from libs.common.events.values.money import round_up
 from libs.common.events.warehouse import ItemInspected, ItemReceived, ReplacementConfirmed, ReplacementShipped
 from services.returns.domain.context import CaseRules, CaseState
 from services.returns.domain.decide import decide
+from services.returns.domain.handlers.order_watch import address_timer
 from services.returns.domain.state.case import Case
 from services.returns.domain.state.exposure import CustomerContext, record_case
 from services.returns.domain.state.order_ledger import OrderLedger, PricedLine
@@ -161,6 +162,13 @@ class CaseScenario:
         if answer.code:
             return [answer.code]
         return refusal_reasons(facts) or event_types([fact for fact in facts if fact is not answer])
+
+    def move(self, version: int | None = None) -> Facts:
+        """Let the shop correct the address of the order, by default once more, and the case look at it."""
+        version = version or self.customer.address_version + 1
+        self.ship_to = HOME.model_copy(update={"street": "9-9-9"})
+        self.customer = replace(self.customer, address_version=version)
+        return self.apply(TimerFired(name=address_timer(version), due_at=self.now))
 
     def later(self, **span: int) -> Self:
         self.now += timedelta(**span)

@@ -1,12 +1,10 @@
 """A corrected address reaches open replacements and collections, newest by the shop's time, in any order."""
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 
-from libs.common.decisions.facts import Facts, TimerFired
 from libs.common.events.carrier import CollectionRequested
 from libs.common.events.issues import IssueResolved
 from libs.common.events.storefront import OrderChanged
@@ -15,38 +13,31 @@ from libs.common.events.warehouse import ReplacementOrdered, ReplacementReaddres
 from libs.common.postgres.pool import Pool, create_pool
 from services.returns.domain.state.review_causes import ReviewCause
 from tests.conftest import MakeDatabase
-from tests.returns.cases import HOME, ISSUE, TUESDAY, CaseScenario, accepted, open_scenario
+from tests.returns.cases import HOME, ISSUE, TUESDAY, accepted, open_scenario
 from tests.returns.test_order_ledgers import fire_order_timers, storefront, take
 from tests.returns.test_store import placed
 
 NEW_HOME = HOME.model_copy(update={"street": "9-9-9"})
 
 
-def move(scenario: CaseScenario, version: int = 1) -> Facts:
-    """Let the shop correct the address, and the case look at its order."""
-    scenario.ship_to = NEW_HOME
-    scenario.customer = replace(scenario.customer, address_version=version)
-    return scenario.apply(TimerFired(name=f"order:address:{version}", due_at=scenario.now))
-
-
 def test_the_warehouse_hears_of_the_new_address_of_a_replacement() -> None:
     scenario = open_scenario()
-    move(scenario)
+    scenario.move(1)
     sent = scenario.last(ReplacementReaddressed)
     assert (sent.replacement_id, sent.ship_to.street) == (scenario.replacement_id, "9-9-9")
 
 
 def test_the_same_correction_is_sent_once() -> None:
     scenario = open_scenario()
-    move(scenario)
-    move(scenario)
+    scenario.move(1)
+    scenario.move(1)
     assert len(scenario.all(ReplacementReaddressed)) == 1
 
 
 def test_a_parcel_that_has_left_is_a_decision_of_staff() -> None:
     scenario = open_scenario()
     scenario.ship()
-    move(scenario)
+    scenario.move(1)
     assert [review.cause for review in scenario.known.reviews] == [ReviewCause.ADDRESS_CHANGED]
     assert scenario.all(ReplacementReaddressed) == []
 
@@ -54,7 +45,7 @@ def test_a_parcel_that_has_left_is_a_decision_of_staff() -> None:
 def test_a_parcel_that_left_before_the_warehouse_could_know_is_one_as_well() -> None:
     scenario = open_scenario()
     left_at = scenario.now
-    move(scenario.later(minutes=10))
+    scenario.later(minutes=10).move(1)
     shipped = ReplacementShipped(issue_id=ISSUE, replacement_id=scenario.replacement_id, shipped_at=left_at)
     scenario.later(minutes=10).apply(shipped)
     assert scenario.known.in_review(ReviewCause.ADDRESS_CHANGED)
@@ -62,7 +53,7 @@ def test_a_parcel_that_left_before_the_warehouse_could_know_is_one_as_well() -> 
 
 def test_a_parcel_that_leaves_after_the_correction_needs_nobody() -> None:
     scenario = open_scenario()
-    move(scenario)
+    scenario.move(1)
     scenario.later(hours=3).ship()
     assert not scenario.known.in_review(ReviewCause.ADDRESS_CHANGED)
 
@@ -70,7 +61,7 @@ def test_a_parcel_that_leaves_after_the_correction_needs_nobody() -> None:
 def test_staff_send_another_replacement_to_the_new_address() -> None:
     scenario = open_scenario()
     scenario.ship()
-    move(scenario)
+    scenario.move(1)
     assert "replacement.ordered.v1" in scenario.decide_review(ReviewCause.ADDRESS_CHANGED)
     assert scenario.last(ReplacementOrdered).ship_to.street == "9-9-9"
 
@@ -78,7 +69,7 @@ def test_staff_send_another_replacement_to_the_new_address() -> None:
 def test_a_case_is_not_resolved_while_its_parcel_goes_to_a_former_address() -> None:
     scenario = open_scenario()
     scenario.ship()
-    move(scenario)
+    scenario.move(1)
     scenario.deliver()
     scenario.collect()
     scenario.receive()
@@ -90,7 +81,7 @@ def test_a_collection_under_way_is_requested_at_the_new_door() -> None:
     scenario = open_scenario()
     scenario.ship()
     scenario.deliver()
-    move(scenario)
+    scenario.move(1)
     asked = scenario.all(CollectionRequested)
     assert [(each.attempt, each.collect_from.street) for each in asked] == [(1, "1-2-3"), (2, "9-9-9")]
 

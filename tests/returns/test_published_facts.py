@@ -12,7 +12,7 @@ from libs.common.events.values import Reason
 from services.returns.domain.published_facts import published_facts
 from tests.examples import examples
 from tests.returns.cases import CaseScenario, open_scenario
-from tests.returns.test_histories import reports, steps, tell
+from tests.returns.random_histories import reports, steps, tell
 
 ESTIMATED = {"cause", "ordered_at", "reopened_at", "refunded_at", "requested_at", "kept_lines", "lines", "amount"}
 """Fields that a case does not keep, or keeps as they are by now."""

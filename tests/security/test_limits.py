@@ -7,6 +7,7 @@ import pytest
 from fastapi import FastAPI
 
 from libs.common.http import body_limit
+from libs.common.http.body_limit import BodyLimitMiddleware
 from services.intake.app import create_app
 from services.intake.settings import IntakeSettings
 from tests.running import LINK_SECRETS, NO_KAFKA
@@ -50,3 +51,18 @@ async def test_no_address_talks_a_call_out_of_its_limit(intake: FastAPI, path: s
 )
 async def test_an_upload_is_asked_who_it_is_before_it_is_read(intake: FastAPI, path: str, status: int) -> None:
     assert await status_of(intake, path) == status
+
+
+@pytest.mark.parametrize(("path", "received"), [("/text", "a\ufffdb"), ("/signed", "a\0b")])
+async def test_only_a_route_with_a_signature_gets_its_body_as_it_was_sent(path: str, received: str) -> None:
+    app = FastAPI()
+    app.add_middleware(BodyLimitMiddleware, signed=("/signed",))
+
+    @app.post(path)
+    async def echo(text: dict[str, str]) -> str:
+        return text["text"]
+
+    headers = {"Content-Type": "application/json", "Webhook-Signature": "of anybody"}
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://shop") as client:
+        answer = await client.post(path, content=b'{"text": "a\\u0000b"}', headers=headers)
+    assert answer.json() == received

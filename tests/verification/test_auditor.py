@@ -3,281 +3,14 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
 from deploy.verification.auditor import CHECKS, audit
 from deploy.verification.evidence import DatabaseEvidence, Row
 from deploy.verification.verdict import run_check
-from tests.verification.histories import (
-    HOME,
-    ISSUE,
-    ISSUE_LINE,
-    LINE,
-    ORDER_LINE,
-    PERSON,
-    PIECE,
-    START,
-    HistoryBuilder,
-    refund_history,
-    valid_history,
-)
-
-Tamper = Callable[[HistoryBuilder], HistoryBuilder]
-
-OTHER = "00000000-0000-0000-0000-000000000002"
-OTHER_TRACE = "00-99999999999999999999999999999999-2222222222222222-01"
-
-
-def _with(story: HistoryBuilder, topic: str, kind: str, hours: float, **data: Any) -> HistoryBuilder:
-    changed = replace(story, facts=list(story.facts))
-    changed.add(topic, kind, hours, **data)
-    return changed
-
-
-def _in_database(service: str, table: str, row: dict[str, Any]) -> Tamper:
-    def tamper(story: HistoryBuilder) -> HistoryBuilder:
-        known = story.databases[service]
-        changed = DatabaseEvidence({**known.tables, table: [*known.rows(table), row]}, known.personal)
-        return replace(story, databases={**story.databases, service: changed})
-
-    return tamper
-
-
-PRICEY = {"amount": "1001", "currency": "JPY"}
-TWICE_DELIVERED = {"order_id": "S1", "kept_amount": "2000"}
-
-
-def _refunded_by_shop(story: HistoryBuilder) -> HistoryBuilder:
-    back = {"order_id": "S1", "refund_id": "R1", "amount": {"amount": "1", "currency": "JPY"}}
-    return _with(story, "storefront.orders", "order.refunded", 99, **back)
-
-
-def _entry(**change: Any) -> dict[str, Any]:
-    entry = {"customer_id": "C1", "kind": "vest", "cause": "x", "lot_id": "g1", "points": 350}
-    return {**entry, "from_account": "pending", "to_account": "available", **change}
-
-
-def _balance(available: int, issued: int) -> dict[str, Any]:
-    held = dict.fromkeys(("pending", "reserved", "spent", "expired", "debt"), 0)
-    return {"customer_id": "C9", "lot_id": "g9", "issued": issued, "available": available, **held}
-
-
-def _points_without_delivery(story: HistoryBuilder) -> HistoryBuilder:
-    granted = {"customer_id": "C1", "entry_id": "g5", "points": 5, "cause": "order:S9:5", "order_id": "S9"}
-    return _with(story, "loyalty", "points.granted", 156, **granted)
-
-
-def _kept_points(story: HistoryBuilder) -> HistoryBuilder:
-    granted = {"customer_id": "C1", "entry_id": "g5", "points": 10, "cause": "order:S1:10", "order_id": "S1"}
-    return _with(story, "loyalty", "points.granted", 73, **granted)
-
-
-def _late(story: HistoryBuilder) -> HistoryBuilder:
-    """The order ships three days late without a notice."""
-    return story.rescheduled("order.shipped", 24 + 72)
-
-
-def _announced_too_late(story: HistoryBuilder) -> HistoryBuilder:
-    late = _late(story)
-    late = _with(late, "storefront.orders", "order.promise_changed", 20, order_id="S1", promised_ship_date="2026-03-06")
-    late.notice("order_delayed", 60, promised_date="2026-03-06")
-    return late
-
-
-def _announced_twice(story: HistoryBuilder) -> HistoryBuilder:
-    changed = replace(story, facts=list(story.facts))
-    for hours in (20, 21):
-        changed.notice("order_delayed", hours, promised_date="2026-03-06")
-    return changed
-
-
-def _announced_after_shipment(story: HistoryBuilder) -> HistoryBuilder:
-    changed = replace(story, facts=list(story.facts))
-    changed.notice("replacement_delayed", 97, issue_id=ISSUE, promised_date="2026-03-09")
-    return changed
-
-
-def _delay_without_notice(story: HistoryBuilder) -> HistoryBuilder:
-    delay = {"replacement_id": "r1", "previous_ship_date": "2026-03-06", "ship_date": "2026-03-09", "version": 2}
-    story = story.rescheduled("replacement.shipped", 190)
-    return _with(story, "issues", "issue.replacement_delayed", 74, issue_id=ISSUE, order_id="S1", **delay)
-
-
-def _second_report(story: HistoryBuilder) -> HistoryBuilder:
-    more = {"issue_id": OTHER, "order_id": "S1", "reason": "defective", "lines": [ISSUE_LINE]}
-    return _with(story, "issues", "issue.accepted", 90, **more)
-
-
-def _reopened(story: HistoryBuilder) -> HistoryBuilder:
-    return _with(story, "issues", "issue.reopened", 200, issue_id=ISSUE, order_id="S1", resolution=1)
-
-
-def _same_id_other_content(story: HistoryBuilder) -> HistoryBuilder:
-    first = next(fact for fact in story.facts if fact.type == "parcel.delivered")
-    other = replace(first, offset=999, value=first.value.replace(b'"r1"', b'"r2"'))
-    return replace(story, facts=[*story.facts, other])
-
-
-def _other_trace(story: HistoryBuilder) -> HistoryBuilder:
-    facts = [
-        replace(f, headers={"traceparent": OTHER_TRACE}) if f.type == "replacement.ordered" else f for f in story.facts
-    ]
-    return replace(story, facts=facts)
-
-
-def _without_trace(story: HistoryBuilder) -> HistoryBuilder:
-    return replace(
-        story, facts=[replace(f, headers={}) if f.data.get("kind") == "issue_accepted" else f for f in story.facts]
-    )
-
-
-def _cut_refund(story: HistoryBuilder) -> HistoryBuilder:
-    less = {"amount": {"amount": "900", "currency": "JPY"}}
-    cut = story.without("item.received", "replacement.ordered", "points.granted").with_data("issue.refunded", **less)
-    return cut.with_data("issue.resolved", fault="merchant")
-
-
-def _bookkeeping(service: str, personal: dict[str, int]) -> Tamper:
-    def tamper(story: HistoryBuilder) -> HistoryBuilder:
-        return replace(story, databases={**story.databases, service: DatabaseEvidence(personal=personal)})
-
-    return tamper
-
-
-def _more_than_had_arrived(story: HistoryBuilder) -> HistoryBuilder:
-    """Two were bought and one was delivered; both are replaced, and the delivery of the replacements is no excuse."""
-    two = {"quantity": 2}
-    ordered = story.with_data("order.placed", lines=[{**ORDER_LINE, **two}])
-    accepted = ordered.with_data("issue.accepted", lines=[{**ISSUE_LINE, **two}])
-    return accepted.with_data("issue.replacement_delivered", lines=[{**LINE, **two}])
-
-
-TIMER = {"aggregate": "cases", "key": ISSUE, "name": "next", "due_at": START}
-
-TAMPERED: list[tuple[str, str, Tamper]] = [
-    ("ship_first", "collection before the shipment", lambda s: s.rescheduled("collection.requested", 95)),
-    (
-        "ship_first",
-        "collection requested too early",
-        lambda s: s.with_data("collection.requested", earliest_date="2026-03-06"),
-    ),
-    ("ship_first", "never shipped", lambda s: s.without("replacement.shipped")),
-    ("ship_first", "announced in the wrong order", lambda s: s.reordered(["issue.replacement_shipped"])),
-    ("one_entitlement_per_unit", "a second report of the unit", _second_report),
-    (
-        "one_entitlement_per_unit",
-        "more pieces than ordered",
-        lambda s: s.with_data("issue.accepted", lines=[{**ISSUE_LINE, "quantity": 2}]),
-    ),
-    ("one_entitlement_per_unit", "more pieces than had arrived by then", _more_than_had_arrived),
-    (
-        "one_entitlement_per_unit",
-        "two rows for one unit",
-        _in_database("intake", "entitlements", {**PIECE, "issue_id": OTHER}),
-    ),
-    ("nothing_lost", "a 202 without an issue", lambda s: s.without("issue.reported")),
-    ("nothing_lost", "a partner event without effect", lambda s: s.without("issue.replacement_delivered")),
-    (
-        "nothing_lost",
-        "accepted without a first action",
-        lambda s: s.without("replacement.ordered", "collection.requested"),
-    ),
-    ("nothing_lost", "no points", lambda s: s.without("points.granted")),
-    (
-        "nothing_lost",
-        "rows left in an outbox",
-        _in_database("returns", "outbox", {"id": 1, "topic": "issues", "key": ISSUE}),
-    ),
-    ("nothing_lost", "dead letters", _in_database("returns", "dead_letters", {"topic": "issues", "reason": "failed"})),
-    (
-        "nothing_lost",
-        "submitted, neither accepted nor rejected",
-        lambda s: _with(s, "storefront.issues", "issue.submitted", 80, order_id="S1", reference="R-2"),
-    ),
-    ("nothing_twice", "two replacements", lambda s: s.repeated("replacement.ordered", replacement_id="r2")),
-    ("nothing_twice", "two collections", lambda s: s.repeated("collection.requested", collection_id="c2")),
-    ("nothing_twice", "two grants", lambda s: s.repeated("points.granted", entry_id="g2")),
-    ("nothing_twice", "one notice sent twice", lambda s: s.repeated("notice.sent")),
-    ("nothing_twice", "accepted twice", lambda s: s.repeated("issue.accepted")),
-    ("nothing_twice", "one id, two contents", _same_id_other_content),
-    ("nothing_twice", "one mail twice", lambda s: replace(s, mails=[*s.mails, s.mails[0]])),
-    ("in_order_per_issue", "accepted before reported", lambda s: s.reordered(["issue.reported"])),
-    ("in_order_per_issue", "delivered before shipped", lambda s: s.reordered(["issue.replacement_shipped"])),
-    ("in_order_per_issue", "an old promise last", lambda s: s.repeated("issue.replacement_promised")),
-    (
-        "in_order_per_issue",
-        "two partitions",
-        lambda s: replace(s, facts=[replace(f, partition=1) if f.type == "issue.resolved" else f for f in s.facts]),
-    ),
-    ("no_silence", "an open issue without a timer", lambda s: s.without("issue.resolved")),
-    (
-        "no_silence",
-        "a held report without a timer",
-        lambda s: _with(s, "issues", "issue.details_requested", 90, issue_id=OTHER, order_id="S1"),
-    ),
-    ("no_silence", "an unshipped order without a timer", lambda s: s.without("order.shipped", "order.delivered")),
-    ("no_silence", "a deadline long past", _in_database("returns", "timers", TIMER)),
-    (
-        "no_silence",
-        "a notice that never leaves",
-        _in_database("delivery_notify", "notices", {"notice_id": "n", "status": "pending", "due_at": START}),
-    ),
-    ("free_of_charge", "not free", lambda s: s.with_data("replacement.ordered", free_of_charge=False)),
-    ("free_of_charge", "a fee", lambda s: s.with_data("replacement.ordered", shipping_fee={"amount": "500"})),
-    (
-        "free_of_charge",
-        "cash on delivery",
-        lambda s: s.with_data("collection.requested", lines=[{"cash_on_delivery": 1}]),
-    ),
-    ("free_of_charge", "a charge", lambda s: _with(s, "payment.orders", "card.charged", 80, issue_id=ISSUE)),
-    ("notice_before_promise_breaks", "late without a notice", _late),
-    ("notice_before_promise_breaks", "announced the day after", _announced_too_late),
-    ("notice_before_promise_breaks", "the same date announced twice", _announced_twice),
-    ("notice_before_promise_breaks", "old news after the parcel left", _announced_after_shipment),
-    ("notice_before_promise_breaks", "a delayed replacement without a notice", _delay_without_notice),
-    ("points_once", "two grants", lambda s: s.repeated("points.granted", entry_id="g2")),
-    ("points_once", "points before the resolution", lambda s: s.rescheduled("points.granted", 100)),
-    ("points_once", "points without a resolution", lambda s: s.without("issue.resolved")),
-    ("points_once", "reopened and kept", _reopened),
-    ("points_once", "points without a delivery", _points_without_delivery),
-    ("balances_equal_sums", "an entry that no balance shows", _in_database("loyalty", "entries", _entry(points=1))),
-    ("balances_equal_sums", "a balance that no entry made", _in_database("loyalty", "balances", _balance(5, -5))),
-    ("balances_equal_sums", "a lot that no entry made", _in_database("loyalty", "lots", _balance(5, -5))),
-    ("balances_equal_sums", "points out of nothing", _in_database("loyalty", "balances", _balance(5, 0))),
-    ("balances_equal_sums", "booked and not published", lambda s: s.without("points.granted")),
-    ("balances_equal_sums", "published more than booked", lambda s: s.with_data("points.granted", points=351)),
-    ("points_once", "published but not booked", lambda s: s.with_data("points.granted", cause="other")),
-    ("one_trace", "a trace of its own", _other_trace),
-    ("one_trace", "no trace", _without_trace),
-    ("personal_data", "a name on issues", lambda s: s.with_data("issue.resolved", note=PERSON["name"])),
-    ("personal_data", "a street on notices", lambda s: s.with_data("notice.sent", address=HOME["street"])),
-    ("personal_data", "a mail address in a log", lambda s: replace(s, logs={"a.log": f"sent to {PERSON['email']}"})),
-    ("personal_data", "a name in a log", lambda s: replace(s, logs={"a.log": f"sent to {PERSON['name']}"})),
-    ("personal_data", "people in intake", _bookkeeping("intake", {"issues": 1})),
-    ("personal_data", "people in two tables", _bookkeeping("returns", {"order_snapshots": 1, "cases": 3})),
-]
-
-TAMPERED_REFUND: list[tuple[str, str, Tamper]] = [
-    ("counted_units", "paid before anything came back", lambda s: s.rescheduled("refund.requested", 90)),
-    ("counted_units", "paid though nothing came back", lambda s: s.without("item.received")),
-    (
-        "counted_units",
-        "paid more than was counted",
-        lambda s: s.with_data("item.received", lines=[{**LINE, "line_id": "L9"}]),
-    ),
-    ("counted_units", "paid more than it cost", lambda s: s.with_data("refund.requested", amount={"amount": "1001"})),
-    ("points_once", "all paid back, points kept", _kept_points),
-    ("nothing_twice", "two refunds", lambda s: s.repeated("refund.requested", refund_id="f2")),
-    ("nothing_twice", "paid twice", lambda s: s.repeated("refund.completed")),
-    ("nothing_lost", "a refund never published", lambda s: s.without("issue.refunded")),
-    ("free_of_charge", "a refund that was cut", _cut_refund),
-    ("refunded_within_paid", "paid back more than was paid", lambda s: s.with_data("refund.requested", amount=PRICEY)),
-    ("refunded_within_paid", "paid back beside the shop", _refunded_by_shop),
-    ("delivery_counts_once", "one delivery valued twice", _in_database("loyalty", "orders", TWICE_DELIVERED)),
-    ("counted_goods", "a box in no case", lambda s: s.without("issue.item_received")),
-]
+from tests.verification.histories import ISSUE, START, HistoryBuilder, refund_history, valid_history
+from tests.verification.tampering import TAMPERED, TAMPERED_REFUND, TIMER, Tamper, in_database, late_order, with_event
 
 
 @pytest.mark.parametrize("story", [valid_history, refund_history])
@@ -333,8 +66,8 @@ def test_an_order_on_time_needs_no_notice() -> None:
 
 
 def test_a_delay_announced_in_time_is_no_violation() -> None:
-    story = _late(valid_history())
-    story = _with(
+    story = late_order(valid_history())
+    story = with_event(
         story, "storefront.orders", "order.promise_changed", 20, order_id="S1", promised_ship_date="2026-03-06"
     )
     story.notice("order_delayed", 20.1, promised_date="2026-03-06")
@@ -344,7 +77,7 @@ def test_a_delay_announced_in_time_is_no_violation() -> None:
 
 def test_an_open_issue_with_a_deadline_is_no_silence() -> None:
     row = {**TIMER, "due_at": START + timedelta(days=61)}
-    story = _in_database("returns", "timers", row)(valid_history().without("issue.resolved"))
+    story = in_database("returns", "timers", row)(valid_history().without("issue.resolved"))
     assert run_check("no_silence", CHECKS["no_silence"], story.history()).violations == ()
 
 

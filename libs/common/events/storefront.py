@@ -287,7 +287,7 @@ class CustomerMerged(Payload):
     customer_id: Identifier
     """Account that remains."""
     merged_customer_id: Identifier
-    """Former account; also the Kafka key. Later events with this id count for the remaining account."""
+    """Former account. Later events with this id count for the remaining account."""
     merged_at: UtcTime
     """Time of the merge, by the shop's clock."""
 

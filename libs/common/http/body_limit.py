@@ -19,13 +19,15 @@ class BodyLimitMiddleware:
     """Answers 413 to a body over `MAX_BODY_BYTES` (announced or not), 408 to one slower than `BODY_SECONDS`, and 400
     or 422 to a raw NUL, which Postgres cannot store. In JSON, an escaped NUL and half a surrogate pair become U+FFFD.
 
-    Routes in `uploads` are exempt: they limit their multipart body while reading it. A route is named by its full path
-    template, as in `/u/{token}/photos`; a suffix would let a chosen token switch the limits off.
+    Routes in `uploads` are exempt: they limit their multipart body while reading it. The bodies of routes in `signed`
+    stay as they were sent. A route is named by its full path template, as in `/u/{token}/photos`; a suffix or a header
+    would let a caller switch the limits off.
     """
 
-    def __init__(self, app: ASGIApp, uploads: tuple[str, ...] = ()) -> None:
+    def __init__(self, app: ASGIApp, uploads: tuple[str, ...] = (), signed: tuple[str, ...] = ()) -> None:
         self.app = app
         self._uploads = [compile_path(path)[0] for path in uploads]
+        self._signed = frozenset(signed)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or any(path.match(scope["path"]) for path in self._uploads):
@@ -43,12 +45,16 @@ class BodyLimitMiddleware:
         if refusal := _refusal(scope, body):
             await refusal.response()(scope, receive, send)
             return
-        messages = iter([{"type": "http.request", "body": _repaired(scope, body), "more_body": False}])
+        messages = iter([{"type": "http.request", "body": self._repaired(scope, body), "more_body": False}])
 
         async def replayed() -> Message:
             return next(messages, None) or await receive()
 
         await self.app(scope, replayed, send)
+
+    def _repaired(self, scope: Scope, body: bytes) -> bytes:
+        """Return JSON with U+FFFD for half characters and NUL."""
+        return well_formed(body) if _is_json(scope) and scope["path"] not in self._signed else body
 
 
 async def _read_body(receive: Receive) -> bytes | None:
@@ -65,12 +71,6 @@ async def _read_body(receive: Receive) -> bytes | None:
 
 def _is_json(scope: Scope) -> bool:
     return any(name == b"content-type" and b"json" in value.lower() for name, value in scope["headers"])
-
-
-def _repaired(scope: Scope, body: bytes) -> bytes:
-    """Return JSON with U+FFFD for half characters and NUL; signed bodies are left as they are."""
-    signed = any(name.endswith(b"-signature") for name, _ in scope["headers"])
-    return well_formed(body) if _is_json(scope) and not signed else body
 
 
 def _refusal(scope: Scope, body: bytes) -> Problem | None:

@@ -180,13 +180,14 @@ class Service:
         self,
         *routers: APIRouter,
         uploads: tuple[str, ...] = (),
+        signed: tuple[str, ...] = (),
         untraced: tuple[str, ...] = (),
         pages: Mapping[str, str] | None = None,
     ) -> FastAPI:
         """Return the HTTP app, whose lifespan starts and stops everything else.
 
-        `uploads` are the full path templates of upload routes, `untraced` the path prefixes of requests without a span,
-        `pages` the pages for people that `GET /` links to.
+        `uploads` are the full path templates of upload routes, `signed` the paths whose bodies are verified, `untraced`
+        the path prefixes of requests without a span, `pages` the pages for people that `GET /` links to.
         """
         app = FastAPI(
             title=f"Sakidashi {self.name}",
@@ -199,7 +200,7 @@ class Service:
         )
         app.state.service = self
         app.state.api_keys = self.callers
-        app.add_middleware(BodyLimitMiddleware, uploads=uploads)
+        app.add_middleware(BodyLimitMiddleware, uploads=uploads, signed=signed)
         install_problems(app)
         for router in (*routers, health.router, ops_api.router, api_docs_routes(), entry_routes(pages or {})):
             app.include_router(router)

@@ -10,6 +10,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, SecretStr, StringConstraints, ValidationError
 
+from libs.common.events.faults import fault_texts
+from libs.common.events.json_text import well_formed
 from libs.common.events.notices import NoticeFailed
 from libs.common.http.problems import PROBLEM_RESPONSE, Problem
 from libs.common.http.standard_webhooks import HEADER_PREFIXES, WrongSignature, check_standard
@@ -80,6 +82,9 @@ async def authenticate(
         raise Problem(403, "forbidden", f"Authorization: this route is for {' and '.join(REPORTERS)}.")
 
 
+SIGNED = ("/v1/mail-reports",)
+"""Full paths of routes whose bodies are verified as they were sent."""
+
 router = APIRouter(prefix="/v1", tags=["mail"], responses=PROBLEM_RESPONSE)
 
 
@@ -102,10 +107,9 @@ async def post_mail_report(request: Request, service: CurrentService) -> MailRep
 def _parse(content_type: str, content: bytes) -> list[MailReport]:
     if content_type.startswith("application/json"):
         try:
-            body = MailReportBody.model_validate_json(content)
+            body = MailReportBody.model_validate_json(well_formed(content))
         except ValidationError as error:
-            fault = error.errors()[0]
-            raise Problem(422, "invalid", f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg']}") from error
+            raise Problem(422, "invalid", "; ".join(fault_texts(error, "body"))) from error
         return [MailReport(body.kind, body.address, notice_id_of(body.message_id or ""), body.code)]
     try:
         return parse_reports(content)

@@ -1,6 +1,6 @@
 """Merged customers in delivery_notify: conversations, contacts, notices and consents become the other account's.
 
-Promises are those of orders, and stay. A channel that the customer refused or an address that is suppressed stays so.
+Promises are those of orders, and stay. An address that is suppressed stays so.
 """
 
 from datetime import datetime

@@ -75,7 +75,7 @@ class DeadLetterClient:
                 found = await dead_letters.get_dead_letter(conn, dead_letter_id)
             return found.as_dict() if found else None
         answer = await self._call("GET", service, f"/ops/dead-letters/{dead_letter_id}")
-        return dict(answer.json()) if answer.status_code == 200 else None
+        return _object(service, answer, "stored_at") if answer.status_code == 200 else None
 
     async def resolve(self, service: str, dead_letter_id: int, action: str, staff: str) -> bool:
         """Replay or discard a dead letter; return False if it is no longer open. Raises `OpsUnreachableError`."""
@@ -94,13 +94,24 @@ class DeadLetterClient:
             return DeadLetterListing(service, [entry.as_dict() for entry in found], len(found) == PAGE_SIZE)
         try:
             answer = await self._call("GET", service, f"/ops/dead-letters?limit={PAGE_SIZE}")
+            page = _object(service, answer, "items")
         except OpsUnreachableError:
             return DeadLetterListing(service, None)
-        page = answer.json() if answer.status_code == 200 else {"items": None, "next_after": None}
-        return DeadLetterListing(service, page["items"], page["next_after"] is not None)
+        return DeadLetterListing(service, page["items"], page.get("next_after") is not None)
 
     async def _call(self, method: str, service: str, path: str) -> httpx.Response:
         try:
             return await self._http.request(method, self.urls[service] + path)
         except (httpx.HTTPError, KeyError) as error:
             raise OpsUnreachableError(f"{service} does not answer: {type(error).__name__}") from error
+
+
+def _object(service: str, answer: httpx.Response, member: str) -> dict[str, Any]:
+    """Return the JSON object of an answer. Raises `OpsUnreachableError` for anything else, such as a proxy's page."""
+    try:
+        found = answer.json()
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or member not in found:
+        raise OpsUnreachableError(f"{service}: answer without {member}; ops_urls has to name the service itself")
+    return found

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -17,7 +16,7 @@ from services.intake.desk.sessions import StaffSession
 from services.intake.desk.timeline_rows import points_by_state, timeline_row
 from services.intake.store import desk as desk_store
 from services.intake.store.customer_pages import item_names
-from services.intake.store.desk import Section
+from services.intake.store.desk import Section, SectionKey
 from services.intake.store.insights.clusters import list_clusters
 from services.intake.store.issues import read_issue
 
@@ -44,13 +43,13 @@ class PageModels:
     async def _dead_letters(self, session: StaffSession) -> Sequence[DeadLetterListing] | None:
         return await self.dead_letters.list_all() if session.may(StaffRole.ADMIN) else None
 
-    async def section(self, section: Section, after: tuple[datetime, UUID] | None) -> dict[str, Any]:
+    async def section(self, section: Section, after: SectionKey | None) -> dict[str, Any]:
         now = self.service.clock.now()
         async with self.service.pool.acquire() as conn:
             rows = await desk_store.read_section(conn, section, now, PAGE_ROWS, after)
             count = await desk_store.count_section(conn, section, now)
         last = rows[-1] if len(rows) == PAGE_ROWS else None
-        next_cursor = f"{last.due_at.isoformat()}~{last.issue_id}" if last else None
+        next_cursor = "~".join((last.due_at.isoformat(), *map(str, last.key[1:]))) if last else None
         return {"now": now, "section": section, "count": count, "rows": rows, "next_cursor": next_cursor}
 
     async def issue(self, issue_id: UUID, session: StaffSession) -> dict[str, Any] | None:

@@ -15,7 +15,7 @@ from libs.common.web.headers import page_headers
 from services.intake.desk.auth import Agent, DeskRoute, PassiveViewer, Viewer, redirect_to, session_token
 from services.intake.desk.context import CurrentDesk
 from services.intake.http.photos import stream_photo
-from services.intake.store.desk import Section
+from services.intake.store.desk import Section, SectionKey
 from services.intake.store.evidence import media_type_of
 
 NOTICE_LINK_LIFETIME = timedelta(minutes=5)
@@ -30,7 +30,7 @@ async def home(desk: CurrentDesk, session: Viewer) -> Response:
 
 @router.get("/desk/work/{section}")
 async def work_section(
-    desk: CurrentDesk, session: Viewer, section: str, after: Annotated[str, Query(max_length=100)] = ""
+    desk: CurrentDesk, session: Viewer, section: str, after: Annotated[str, Query(max_length=300)] = ""
 ) -> Response:
     if section not in set(Section):
         return desk.renderer.not_found(session)
@@ -78,11 +78,13 @@ async def photo(desk: CurrentDesk, _: Viewer, issue_id: UUID, sha256: Sha256, sm
     return await stream_photo(desk.evidence, sha256, media_type, thumbnail=small)
 
 
-def _parse_cursor(after: str) -> tuple[datetime, UUID] | None:
+def _parse_cursor(after: str) -> SectionKey | None:
     """Return the end of the page before; None (the first page) for anything malformed."""
-    moment, _, issue_id = after.partition("~")
+    moment, _, rest = after.partition("~")
+    issue_id, _, rest = rest.partition("~")
+    kind, _, about = rest.partition("~")
     try:
         due_at, last_id = datetime.fromisoformat(moment), UUID(issue_id)
-        return to_utc(due_at if due_at.tzinfo else due_at.replace(tzinfo=UTC)), last_id
+        return to_utc(due_at if due_at.tzinfo else due_at.replace(tzinfo=UTC)), last_id, kind, about
     except ValueError:
         return None

@@ -1,7 +1,7 @@
 """Delivered units by product, lot and day: the denominator of report rates, and the buyers to warn.
 
 Counts are computed from the whole order before and after each order event and recorded as the difference: order, ship
-and delivery events may arrive in any order and lead to the same sums.
+and delivery events may arrive in any order and lead to the same sums. Lots follow the order of arrival.
 """
 
 from collections import Counter

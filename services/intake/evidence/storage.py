@@ -84,7 +84,7 @@ class EvidenceFiles:
         for path in (path_of(sha256, media_type), path_of(sha256, "image/jpeg", thumbnail=True)):
             try:
                 await obstore.delete_async(self.store, path)
-            except NotFoundError:
+            except (NotFoundError, FileNotFoundError):  # the second one by a folder
                 continue
             except (BaseError, OSError) as error:
                 raise EvidenceUnavailableError(f"{path}: {type(error).__name__}") from error

@@ -97,7 +97,7 @@ class EvidenceUploads:
     ) -> tuple[dict[str, str], list[StoredPhoto]]:
         try:
             async with request.form(max_files=self.max_photos, max_fields=most_fields) as form:
-                fields = {name: value for name, value in form.items() if isinstance(value, str)}
+                fields = {_stored(name): _stored(value) for name, value in form.items() if isinstance(value, str)}
                 parts = [part for part in form.getlist("photos") if isinstance(part, UploadFile)]
                 # an empty file field sends a part without name and content
                 parts = [part for part in parts if part.filename or part.size]
@@ -128,6 +128,11 @@ class EvidenceUploads:
         except EvidenceUnavailableError as error:
             detail = "The photo store does not answer; try again soon."
             raise Problem(503, "evidence_unavailable", detail, retry_after=5) from error
+
+
+def _stored(text: str) -> str:
+    """Return the text without NUL, which no browser sends and Postgres cannot store."""
+    return text.replace("\x00", "")
 
 
 def _too_large(detail: str, at: str = "photos") -> Problem:

@@ -6,7 +6,7 @@ twice. After a cluster was refused or released, its counts are known; only later
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, timedelta, tzinfo
 from functools import reduce
 from operator import add
 
@@ -51,14 +51,16 @@ class ProductHistory:
         return [cluster for cluster in self.clusters if cluster.lot == lot]
 
 
-def detect_clusters(product: ProductHistory, shop: Counts, policy: DetectionPolicy, today: date) -> list[ClusterFound]:
-    """Return the new clusters of one product. `shop` counts all products; `today` is the shop's local date."""
+def detect_clusters(
+    product: ProductHistory, shop: Counts, policy: DetectionPolicy, today: date, zone: tzinfo
+) -> list[ClusterFound]:
+    """Return the new clusters of one product. `shop` counts all products; days are the shop's, in `zone`."""
     others = shop - product.counts
     found = [_detect_lot(product, lot, others, policy) for lot in product.lots if lot.lot]
     clusters = [cluster for cluster in found if cluster]
     clustered = {cluster.lot for cluster in clusters} | {cluster.lot for cluster in product.clusters}
     unclustered = [lot for lot in product.lots if not lot.lot or lot.lot not in clustered]
-    of_product = _detect_product(product, unclustered, others, policy, today)
+    of_product = _detect_product(product, unclustered, others, policy, today, zone)
     return [*clusters, *([of_product] if of_product else [])]
 
 
@@ -77,7 +79,12 @@ def _detect_lot(
 
 
 def _detect_product(
-    product: ProductHistory, lots: Iterable[LotHistory], others: Counts, policy: DetectionPolicy, today: date
+    product: ProductHistory,
+    lots: Iterable[LotHistory],
+    others: Counts,
+    policy: DetectionPolicy,
+    today: date,
+    zone: tzinfo,
 ) -> ClusterFound | None:
     before, lots = product.clusters_of(""), list(lots)
     if any(cluster.status in (ClusterStatus.PROPOSED, ClusterStatus.ACTING) for cluster in before):
@@ -85,7 +92,7 @@ def _detect_product(
     first = today - timedelta(days=policy.product.recent_days)
     days = _merge(day for lot in lots for day in lot.days)
     rate = base_rate(_total(day for day in days if day.day < first), others, policy.base)
-    settled = max((cluster.detected_at.date() for cluster in before), default=date.min)
+    settled = max((cluster.detected_at.astimezone(zone).date() for cluster in before), default=date.min)
     recent = [day for day in days if day.day >= first and day.day > settled]
     result = evaluate_product(recent, rate, policy.product)
     return _command(product.sku, "", len(before), lots, result, policy) if result.is_cluster else None

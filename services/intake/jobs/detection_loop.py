@@ -64,8 +64,9 @@ class DetectionLoop:
             await dequeue(conn, rows)
 
     def _commands(self, product: ProductHistory, shop: Counts) -> list[ClusterCommand]:
-        today = self.service.clock.now().astimezone(self.service.settings.zone).date()
-        found = detect_clusters(product, shop, self.clusters.policy, today)
+        zone = self.service.settings.zone
+        today = self.service.clock.now().astimezone(zone).date()
+        found = detect_clusters(product, shop, self.clusters.policy, today, zone)
         for cluster in found:
             self.service.counters.add("detection", "cluster_detected")
             log.warning(

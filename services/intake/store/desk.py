@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from libs.common.postgres.pool import Connection
@@ -47,6 +47,10 @@ SECTION_FILTERS: dict[Section, SectionFilter] = {
 }
 
 
+SectionKey: TypeAlias = tuple[datetime, UUID, str, str]
+"""Place of an item in its section: due time, issue, kind and subject; several items of an issue may be due together."""
+
+
 @dataclass(frozen=True, slots=True)
 class WorkItem:
     """One work item, with the fields of its issue that lists show."""
@@ -61,6 +65,10 @@ class WorkItem:
     reason: str = ""
     items: str = ""
     claimed_by: str | None = None
+
+    @property
+    def key(self) -> SectionKey:
+        return self.due_at, self.issue_id, self.kind, self.about
 
     def age(self, now: datetime) -> timedelta:
         return max(now - self.since, timedelta(0))
@@ -93,8 +101,8 @@ _ROWS = """
     FROM work_queue w JOIN issues i USING (issue_id)
     LEFT JOIN issue_claims c ON c.issue_id = w.issue_id AND c.until > $5
     WHERE w.kind = ANY($1) AND w.due_at <= $2 AND ($3::boolean IS NULL OR (strpos(w.detail, ' ') > 0) = $3)
-      AND ($6::timestamptz IS NULL OR (w.due_at, w.issue_id) > ($6, $7::uuid))
-    ORDER BY w.due_at, w.issue_id LIMIT $4"""
+      AND ($6::timestamptz IS NULL OR (w.due_at, w.issue_id, w.kind, w.about) > ($6, $7::uuid, $8::text, $9::text))
+    ORDER BY w.due_at, w.issue_id, w.kind, w.about LIMIT $4"""
 _OF_ISSUE = "SELECT issue_id, kind, about, detail, since, due_at FROM work_queue WHERE issue_id = $1 ORDER BY due_at"
 
 
@@ -105,12 +113,12 @@ async def count_section(conn: Connection, section: Section, now: datetime) -> in
 
 
 async def read_section(
-    conn: Connection, section: Section, now: datetime, limit: int, after: tuple[datetime, UUID] | None = None
+    conn: Connection, section: Section, now: datetime, limit: int, after: SectionKey | None = None
 ) -> list[WorkItem]:
     """Return the items of a section, the soonest due first, after the key of the previous page."""
     items = SECTION_FILTERS[section]
     rows = await conn.fetch(
-        _ROWS, list(items.kinds), now + items.within, items.dated, limit, now, *(after or (None, None))
+        _ROWS, list(items.kinds), now + items.within, items.dated, limit, now, *(after or (None,) * 4)
     )
     return [_work_item(row) for row in rows]
 

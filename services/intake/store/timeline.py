@@ -20,8 +20,9 @@ from services.intake.domain.projections.work_queue import work_changes
 from services.intake.store import entitlements, work_queue
 from services.intake.store.insights import metric_ingest
 
-# Timeline and status in one round trip. Issues are locked in the order of their ids, since consumers of other topics
-# change the status of the same issues at the same time.
+# Timeline and status in one round trip. Of events of the same time, as one decision writes them, the last one counts,
+# as in the timeline; it may come in a batch of its own. Issues are locked in the order of their ids, since consumers of
+# other topics change the status of the same issues at the same time.
 _APPEND = """
     WITH appended AS (
         INSERT INTO timeline (issue_id, event_id, at, type, data, trace_id)
@@ -37,6 +38,8 @@ _APPEND = """
     locked AS (
         SELECT i.issue_id FROM issues i JOIN updates u USING (issue_id)
         WHERE u.progress_at > i.progress_at OR u.lifecycle_at > i.lifecycle_at
+           OR (u.progress_at = i.progress_at AND u.progress_status <> i.progress_status)
+           OR (u.lifecycle_at = i.lifecycle_at AND u.lifecycle_status <> i.lifecycle_status)
            OR u.decided_at < coalesce(i.decided_at, 'infinity')
         ORDER BY i.issue_id FOR NO KEY UPDATE OF i)
     UPDATE issues i

@@ -122,3 +122,18 @@ def test_a_promise_ends_with_the_decision_of_staff_that_makes_it_obsolete(
 def test_the_day_of_an_event_is_that_of_the_shop() -> None:
     past_midnight = {**issue("replacement_shipped"), "at": datetime(2026, 3, 19, 15, 30, tzinfo=UTC)}
     assert kept(notice("replacement_promised"), past_midnight) == [False]
+
+
+def test_a_parcel_that_is_sent_again_supersedes_its_delivery_date() -> None:
+    again = issue("replacement_ordered"), notice("replacement_promised", DAY_AFTER)
+    assert kept(notice("replacement_shipped"), *again) == [None, None]
+
+
+def test_other_notices_between_an_event_and_its_own_notice_change_nothing() -> None:
+    happened = issue("replacement_ordered"), issue("replacement_shipped", PROMISED), notice("review_started")
+    assert kept(*happened, notice("issue_accepted")) == [None, True]
+
+
+def test_the_date_of_the_first_answer_ends_with_another_remedy_too() -> None:
+    decision = issue("staff_decision_applied", action="choose_remedy", applied=True)
+    assert kept(notice("issue_accepted"), decision) == [None]

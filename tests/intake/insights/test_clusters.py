@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -40,6 +41,7 @@ from tests.intake.event_builders import NOON, event
 POLICY = load_detection_policy()
 ID = UUID(int=7)
 TODAY = date(2026, 3, 10)
+ZONE = ZoneInfo("Asia/Tokyo")
 BUYERS = tuple(Buyer(f"O-{n}", f"C-{n}", (LineQuantity(line_id="1", quantity=1),)) for n in range(3))
 
 FOUND = ClusterFound(cluster_id=ID, sku="KYUSU", lot="B", reasons=(Reason.DEFECTIVE,), units=40, orders=6, expected=0.8)
@@ -172,7 +174,9 @@ BAD = lot("B", 40, 8, {Reason.DEFECTIVE: 2, Reason.MISSING_PART: 6})
 
 
 def found(product: ProductHistory, shop: Counts = SHOP) -> list[tuple[str, int, int]]:
-    return [(cluster.lot, cluster.orders, cluster.units) for cluster in detect_clusters(product, shop, POLICY, TODAY)]
+    return [
+        (cluster.lot, cluster.orders, cluster.units) for cluster in detect_clusters(product, shop, POLICY, TODAY, ZONE)
+    ]
 
 
 def cluster_of(detected: ClusterFound, status: ClusterStatus = ClusterStatus.PROPOSED) -> Cluster:
@@ -183,7 +187,7 @@ def cluster_of(detected: ClusterFound, status: ClusterStatus = ClusterStatus.PRO
 
 
 def test_a_bad_lot_is_found_with_its_reasons_the_most_frequent_first() -> None:
-    [cluster] = detect_clusters(ProductHistory("KYUSU", (GOOD, BAD)), SHOP, POLICY, TODAY)
+    [cluster] = detect_clusters(ProductHistory("KYUSU", (GOOD, BAD)), SHOP, POLICY, TODAY, ZONE)
     assert (cluster.lot, cluster.orders, cluster.reasons) == ("B", 8, (Reason.MISSING_PART, Reason.DEFECTIVE))
 
 
@@ -203,18 +207,26 @@ def test_a_fault_in_all_lots_is_the_products() -> None:
 
 
 def test_a_lot_with_a_cluster_is_not_found_again_nor_taken_for_its_product() -> None:
-    [cluster] = detect_clusters(ProductHistory("KYUSU", (GOOD, BAD)), SHOP, POLICY, TODAY)
+    [cluster] = detect_clusters(ProductHistory("KYUSU", (GOOD, BAD)), SHOP, POLICY, TODAY, ZONE)
     for status in (ClusterStatus.PROPOSED, ClusterStatus.ACTING, ClusterStatus.REFUSED, ClusterStatus.RELEASED):
         assert found(ProductHistory("KYUSU", (GOOD, BAD), (cluster_of(cluster, status),))) == []
 
 
 def test_after_a_refusal_only_new_reports_make_another_cluster() -> None:
-    [cluster] = detect_clusters(ProductHistory("KYUSU", (GOOD, BAD)), SHOP, POLICY, TODAY)
+    [cluster] = detect_clusters(ProductHistory("KYUSU", (GOOD, BAD)), SHOP, POLICY, TODAY, ZONE)
     refused = cluster_of(cluster, ClusterStatus.REFUSED)
     assert [lot for lot, *_ in found(ProductHistory("KYUSU", (GOOD, lot("B", 45, 10)), (refused,)))] == []
-    [again] = detect_clusters(ProductHistory("KYUSU", (GOOD, lot("B", 80, 16)), (refused,)), SHOP, POLICY, TODAY)
+    [again] = detect_clusters(ProductHistory("KYUSU", (GOOD, lot("B", 80, 16)), (refused,)), SHOP, POLICY, TODAY, ZONE)
     assert (again.orders, again.units) == (8, 40)
     assert again.cluster_id != cluster.cluster_id
+
+
+def test_what_was_refused_in_the_morning_of_the_shop_is_not_found_again_that_day() -> None:
+    today = lot("", 40, 10, back=0)
+    [cluster] = detect_clusters(ProductHistory("KYUSU", (today,)), SHOP, POLICY, TODAY, ZONE)
+    early = datetime(2026, 3, 9, 20, tzinfo=UTC)  # five o'clock of 10 March in the shop
+    refused = replace(cluster_of(cluster, ClusterStatus.REFUSED), detected_at=early)
+    assert found(ProductHistory("KYUSU", (today,), (refused,))) == []
 
 
 @pytest.mark.parametrize(

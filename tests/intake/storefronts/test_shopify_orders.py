@@ -14,8 +14,8 @@ from services.intake.settings import IntakeSettings
 from services.intake.storefronts.shopify import read
 from services.intake.storefronts.shopify_orders import KnownLine
 from services.intake.storefronts.webhook_event import WebhookContentError
+from tests.intake.storefronts.answers import published
 from tests.intake.storefronts.calls import by_shopify, shop_fulfillment, shop_order, shop_return, shopify
-from tests.intake.storefronts.test_api import published
 from tests.running import Live, running
 
 LINE = "866550311766439020"

@@ -8,7 +8,7 @@ is over ends it, so that a wrong row is corrected.
 from collections.abc import Callable
 from typing import Any
 
-from libs.common.events import issues
+from libs.common.events import issues, notices
 from libs.common.events.envelope import Payload
 
 Causes = tuple[str, ...]
@@ -38,6 +38,10 @@ def _on_choice_requested(event: issues.IssueChoiceRequested) -> Causes:
     return () if event.cause == _CHOICE_WITHOUT_WAREHOUSE else _UNSHIPPED
 
 
+def _on_customer_decided(event: notices.CustomerDecided) -> Causes:
+    return ("no_decision",) if event.issue_id else ()
+
+
 def _on_received(event: issues.IssueItemReceived) -> Causes:
     """Units of a replacement that came back are not those which the collection waits for."""
     return () if event.replacement_id else ("receipt_overdue", *_UNCOLLECTED)
@@ -62,6 +66,7 @@ _ENDED: dict[type[Payload], Causes | Callable[[Any], Causes]] = {
     issues.IssueRefundRequested: (*_BLOCKING, "no_decision"),
     issues.IssueRefunded: _on_refunded,
     issues.IssueChoiceRequested: _on_choice_requested,
+    notices.CustomerDecided: _on_customer_decided,
 }
 
 ENDED_WITH_CASE: Causes = (
