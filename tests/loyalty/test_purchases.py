@@ -12,7 +12,7 @@ from libs.common.events.issues import IssueRefunded, IssueRefundReversed
 from libs.common.events.loyalty import GrantKind, LegalBasis, PointsGranted
 from libs.common.events.registry import AnyEvent
 from libs.common.events.storefront import OrderCancelled, OrderPlaced
-from libs.common.events.values import Money, PaidLine, Reason
+from libs.common.events.values import Fault, Money, PaidLine, Reason, Remedy
 from services.loyalty.domain.decide import decide_order
 from services.loyalty.domain.ledger_rules import LedgerRules
 from services.loyalty.domain.orders import BirthdayProvided, PurchaseChanged, PurchasedOrder
@@ -31,6 +31,7 @@ from tests.loyalty.histories import (
     placed,
     refunded,
     reserve,
+    resolved,
 )
 
 
@@ -185,6 +186,12 @@ def test_the_refund_of_a_lost_line_takes_no_points_of_another_one() -> None:
     assert ledger.balances() == (50, 0)
 
 
+@pytest.mark.parametrize(("lost", "left"), [("5000", 50), ("8000", 20)])
+def test_a_lost_refund_that_names_no_line_takes_what_did_not_arrive_first(lost: str, left: int) -> None:
+    refund = refund_of(lost, "2", reason=Reason.LOST_IN_TRANSIT, lines=())
+    assert two_lines("5000", "0").apply(order_changed(), refund).balances() == (left, 0)
+
+
 def test_the_refund_of_a_delivered_line_takes_its_points_only() -> None:
     assert two_lines("5000", "5000").apply(order_changed(), refund_of("5000", "2")).balances() == (50, 0)
 
@@ -195,6 +202,18 @@ def test_a_lost_unit_of_a_line_takes_no_points_of_the_unit_that_arrived() -> Non
     ledger.account = replace(ledger.account, purchases={ORDER: PurchaseValue(ORDER, Decimal(5000), "JPY", lines)})
     ledger.apply(order_changed(), refund_of("5000", "1", reason=Reason.LOST_IN_TRANSIT))
     assert ledger.balances() == (50, 0)
+
+
+@pytest.mark.parametrize(("remedy", "left"), [(Remedy.REFUND, 0), (Remedy.REPLACEMENT, 50)])
+def test_goods_that_points_paid_for_keep_their_purchase_points_unless_refunded(remedy: Remedy, left: int) -> None:
+    ledger = InMemoryLedger()
+    amount = Decimal(5000)
+    lines = {"1": PurchaseLine(amount, amount)}
+    paid_with_points = PurchaseValue(ORDER, amount, "JPY", lines, 5000, spent_value=amount, goods_amount=amount)
+    ledger.account = replace(ledger.account, purchases={ORDER: paid_with_points})
+    ended = resolved(remedy=remedy, fault=Fault.CUSTOMER, value=Money(amount=amount, currency="JPY"))
+    ledger.apply(order_changed(), event(ended.data.model_copy(update={"order_id": ORDER})))
+    assert sum(lot.balances.net_granted for lot in ledger.account.lots_for(order_id=ORDER)) == left
 
 
 def test_the_payments_of_one_refund_add_up_and_a_repeated_one_counts_once() -> None:

@@ -3,16 +3,28 @@
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from libs.common.events.registry import AnyEvent
-from libs.common.events.values import Money, PointsSpent
+from libs.common.events.values import Fault, Money, PointsSpent, Reason, Remedy
 from services.loyalty.app import create_app
 from services.loyalty.settings import LoyaltySettings
 from services.loyalty.store import queries
 from tests.conftest import MakeDatabase
-from tests.loyalty.histories import CUSTOMER, adjust, commit, event, placed, refunded, reserve, return_points
+from tests.loyalty.histories import (
+    CUSTOMER,
+    ORDER,
+    adjust,
+    commit,
+    event,
+    placed,
+    refunded,
+    reserve,
+    resolved,
+    return_points,
+)
 from tests.running import Live, running
 
 
@@ -100,6 +112,47 @@ async def test_a_discount_on_the_whole_order_is_no_money(database: MakeDatabase)
         await take(live, paid_with_points(total_amount=yen(1000)), aggregate="orders")
         await take(live, adjust(600), reserve(500), commit(), refunded("500"))
         assert await points(live) == (600, 0)
+
+
+@pytest.fixture
+async def points_only(database: MakeDatabase) -> AsyncIterator[Live]:
+    """An order of two units, paid with 500 points and no money."""
+    order = placed(amount="250", quantity=2).data
+    spent = PointsSpent(points=500, amount=yen(500))
+    async with running(create_app, LoyaltySettings, database=await database("loyalty")) as live:
+        await take(live, event(order.model_copy(update={"points_spent": spent})), aggregate="orders")
+        await take(live, adjust(600), reserve(500), commit())
+        yield live
+
+
+def goods_refunded(amount: int, issue: int = 1, remedy: Remedy = Remedy.REFUND, resolution: int = 1) -> AnyEvent:
+    outcome: dict[str, Any] = {
+        "remedy": remedy,
+        "value": yen(amount),
+        "reason": Reason.CHANGED_MIND,
+        "fault": Fault.CUSTOMER,
+    }
+    return event(resolved(UUID(int=issue), resolution, **outcome).data.model_copy(update={"order_id": ORDER}))
+
+
+async def test_an_order_paid_with_points_only_returns_those_of_the_units_that_came_back(points_only: Live) -> None:
+    await take(points_only, goods_refunded(250))
+    assert await points(points_only) == (350, 250)
+
+
+async def test_an_order_paid_with_points_only_returns_all_points_with_all_units(points_only: Live) -> None:
+    await take(points_only, goods_refunded(250), goods_refunded(250, issue=2))
+    assert await points(points_only) == (600, 0)
+
+
+async def test_a_second_resolution_of_an_issue_returns_no_more_points(points_only: Live) -> None:
+    await take(points_only, goods_refunded(250), goods_refunded(250, resolution=2))
+    assert await points(points_only) == (350, 250)
+
+
+async def test_the_resolution_of_an_order_paid_in_money_too_returns_no_points(live: Live) -> None:
+    await take(live, goods_refunded(2000))
+    assert await points(live) == (100, 500)
 
 
 async def test_the_event_says_how_many_came_back(live: Live) -> None:

@@ -1,6 +1,7 @@
 """Decisions of loyalty: the table of contents of the service.
 
-- `issue.resolved`     -> a pending grant by rule (`apologies`), unless rate limits or the holdout withhold it;
+- `issue.resolved`     -> a pending grant by rule (`apologies`), unless rate limits or the holdout withhold it; points
+  that alone paid for refunded goods go back (`purchases`);
 - `issue.reopened`     -> reversal of the grant of that resolution; `issue.cancelled` reverses all grants of the issue;
 - `issue.refunded`, deliveries and cancellations of orders -> reconciliation of purchase points (`purchases`);
 - timers               -> vesting, expiry after a notice; end of reservations, reviews and tiers; birthdays; merges;
@@ -62,8 +63,14 @@ from services.loyalty.domain.ledger_rules import LedgerRules
 from services.loyalty.domain.orders import PurchaseDecision, PurchasedOrder
 from services.loyalty.ledger.accounts import PointsAccount
 
+
+def _issue_resolved(decision: LedgerDecision, event: IssueResolved) -> None:
+    apologies.on_issue_resolved(decision, event)
+    purchases.on_goods_refunded(decision, event)
+
+
 HANDLERS: dict[type[Payload], Callable[[LedgerDecision, Any], None]] = {
-    IssueResolved: apologies.on_issue_resolved,
+    IssueResolved: _issue_resolved,
     IssueReopened: apologies.on_issue_reopened,
     IssueCancelled: apologies.on_issue_cancelled,
     IssueRefunded: purchases.on_issue_refunded,

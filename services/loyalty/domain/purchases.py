@@ -10,9 +10,9 @@ from decimal import Decimal
 
 from libs.common.decisions.fast_replace import replace
 from libs.common.decisions.ids import derived_id
-from libs.common.events.issues import IssueRefunded, IssueRefundReversed
+from libs.common.events.issues import IssueRefunded, IssueRefundReversed, IssueResolved
 from libs.common.events.loyalty import GrantKind
-from libs.common.events.values import Reason
+from libs.common.events.values import Reason, Remedy
 from services.loyalty.domain.award import Award, purchase_award, purchase_points, purchase_rate
 from services.loyalty.domain.context import LedgerDecision
 from services.loyalty.domain.grants import grant
@@ -39,6 +39,27 @@ def on_refund_reversed(decision: LedgerDecision, event: IssueRefundReversed) -> 
     _record(decision, event, -1)
 
 
+def on_goods_refunded(decision: LedgerDecision, event: IssueResolved) -> None:
+    """Record goods of an order that points alone paid for: no money goes back, so no `issue.refunded` names them.
+
+    A second resolution of the issue is about the same units.
+    """
+    purchase = decision.state.purchases.get(event.order_id)
+    if event.remedy is not Remedy.REFUND or purchase is None or not purchase.is_paid_with_points_only:
+        return
+    refund = OrderRefund(
+        derived_id("goods_refunded", event.issue_id),
+        decision.state.customer_id,
+        event.order_id,
+        event.value.amount,
+        event.value.currency,
+        decision.now,
+        is_lost=event.reason is Reason.LOST_IN_TRANSIT,
+    )
+    if refund.refund_id not in decision.state.refunds:
+        _add(decision, refund)
+
+
 def _record(decision: LedgerDecision, event: IssueRefunded | IssueRefundReversed, sign: int) -> None:
     transaction = event.transaction_id
     payment_id = derived_id("payment", event.refund_id, transaction, sign) if transaction else event.refund_id
@@ -55,11 +76,15 @@ def _record(decision: LedgerDecision, event: IssueRefunded | IssueRefundReversed
         json.dumps({line.line_id: str(sign * line.amount.amount) for line in event.lines}),
         event.reason is Reason.LOST_IN_TRANSIT,
     )
-    decision.change(refunds={**decision.state.refunds, payment_id: refund})
+    _add(decision, refund)
+
+
+def _add(decision: LedgerDecision, refund: OrderRefund) -> None:
+    decision.change(refunds={**decision.state.refunds, refund.refund_id: refund})
     decision.emit(refund)
-    if event.order_id in decision.state.purchases:
-        _reconcile(decision, event.order_id, "refunded")
-        return_spent_points(decision, event.order_id)
+    if refund.order_id in decision.state.purchases:
+        _reconcile(decision, refund.order_id, "refunded")
+        return_spent_points(decision, refund.order_id)
 
 
 def _reconcile(decision: LedgerDecision, order_id: str, reversal_text: str) -> None:

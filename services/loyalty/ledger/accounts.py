@@ -79,12 +79,19 @@ class PurchaseValue:
     spent_value: Decimal = Decimal(0)
     goods_amount: Decimal = Decimal(0)
 
+    @property
+    def is_paid_with_points_only(self) -> bool:
+        return self.spent_points > 0 and 0 < self.goods_amount <= self.spent_value
+
     def spent_points_of(self, refunded: Decimal) -> int:
-        """Return the spent points that belong to goods for which this money was paid back; the last ones with all."""
-        money = self.goods_amount - self.spent_value
-        if not self.spent_points or money <= 0 or refunded <= 0:
+        """Return the spent points that belong to goods for which this money was paid back; the last ones with all.
+
+        For an order that points alone paid for, `refunded` is the value of the goods.
+        """
+        whole = self.goods_amount if self.is_paid_with_points_only else self.goods_amount - self.spent_value
+        if not self.spent_points or whole <= 0 or refunded <= 0:
             return 0
-        return int(self.spent_points * min(refunded / money, Decimal(1)))
+        return int(self.spent_points * min(refunded / whole, Decimal(1)))
 
     def kept_after(self, refunds: Iterable[OrderRefund]) -> Decimal:
         """Return what is left after refunds.
@@ -94,20 +101,22 @@ class PurchaseValue:
         """
         back: dict[str, Decimal] = {}
         back_delivered: dict[str, Decimal] = {}
-        unnamed = Decimal(0)
+        unnamed: dict[bool, Decimal] = {True: Decimal(0), False: Decimal(0)}
         for refund in refunds:
-            unnamed += Decimal(0) if refund.lines else refund.amount
+            unnamed[refund.is_lost] += Decimal(0) if refund.lines else refund.amount
             for line_id, amount in refund.lines.items():
                 back[line_id] = back.get(line_id, Decimal(0)) + amount
                 if not refund.is_lost:
                     back_delivered[line_id] = back_delivered.get(line_id, Decimal(0)) + amount
         if not self.lines:
-            return max(self.amount - unnamed - sum(back.values(), Decimal(0)), Decimal(0))
-        kept = Decimal(0)
+            return max(self.amount - sum(unnamed.values()) - sum(back.values()), Decimal(0))
+        kept = arriving = Decimal(0)
         for line_id, line in self.lines.items():
             left = line.paid - back.get(line_id, Decimal(0))
-            kept += max(min(line.delivered - back_delivered.get(line_id, Decimal(0)), left), Decimal(0))
-        return max(kept - unnamed, Decimal(0))
+            kept_of_line = max(min(line.delivered - back_delivered.get(line_id, Decimal(0)), left), Decimal(0))
+            kept, arriving = kept + kept_of_line, arriving + max(left - kept_of_line, Decimal(0))
+        lost_of_kept = max(unnamed[True] - arriving, Decimal(0))
+        return max(kept - unnamed[False] - lost_of_kept, Decimal(0))
 
 
 class RedemptionState(StrEnum):

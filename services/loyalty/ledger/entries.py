@@ -98,6 +98,8 @@ class WithheldGrant(Record):
 class OrderRefund(Record):
     """Money paid back to a customer for an order, by line; an amount below zero came back to the shop.
 
+    Of an order that points alone paid for it is the value of goods whose points go back.
+
     `refund_id` is the id of one payment: a refund in parts has several. `is_lost`: the units never arrived.
     """
 

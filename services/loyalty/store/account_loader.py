@@ -12,9 +12,10 @@ import asyncpg
 from pydantic import TypeAdapter
 
 from libs.common.decisions.facts import TimerFired
-from libs.common.events.issues import IssueEvent, IssueRefunded, IssueRefundReversed
+from libs.common.events.issues import IssueEvent, IssueRefunded, IssueRefundReversed, IssueResolved
 from libs.common.events.loyalty import GrantKind
 from libs.common.events.registry import AnyEvent
+from libs.common.events.values import Remedy
 from services.loyalty.domain import timers
 from services.loyalty.domain.commands import AdjustPoints, DecideReview, RedemptionCommand, ReservePoints
 from services.loyalty.ledger.accounts import (
@@ -57,6 +58,9 @@ def references_of(events: Iterable[AnyEvent]) -> BatchReferences:
     for event in events:
         match event.data:
             case IssueRefunded(order_id=order_id) | IssueRefundReversed(order_id=order_id):
+                references.orders.add(order_id)
+            case IssueResolved(issue_id=issue_id, order_id=order_id, remedy=Remedy.REFUND):
+                references.issues.add(issue_id)
                 references.orders.add(order_id)
             case IssueEvent(issue_id=issue_id):
                 references.issues.add(issue_id)
