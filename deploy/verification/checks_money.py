@@ -13,9 +13,13 @@ COINS = {"JPY": 0, "KRW": 0, "VND": 0, "CLP": 0, "KWD": 3, "BHD": 3, "TND": 3}
 
 
 def refunded_within_paid(history: History) -> Iterator[Violation]:
-    """All refunds of an order together are no more than was paid for it, less what its shop paid back before."""
+    """All refunds of an order together are no more than was paid for it, less what its shop paid back before.
+
+    Of several versions of an order the highest payment counts: units that were taken out are paid back as well.
+    """
     corrected = {fact.order for fact in history.of("order.changed") if fact.data.get("lines")}
-    orders = {fact.order: fact for fact in history.of("order.placed") if fact.order not in corrected}
+    placed = (fact for fact in history.of("order.placed") if fact.order not in corrected)
+    orders = {fact.order: fact for fact in sorted(placed, key=_paid)}
     requests: defaultdict[str, dict[str, Fact]] = defaultdict(dict)
     for fact in history.of("refund.requested"):
         requests[fact.order].setdefault(fact.data["refund_id"], fact)

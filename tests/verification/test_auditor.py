@@ -9,7 +9,7 @@ import pytest
 from deploy.verification.auditor import CHECKS, audit
 from deploy.verification.evidence import DatabaseEvidence, Row
 from deploy.verification.verdict import run_check
-from tests.verification.histories import ISSUE, START, HistoryBuilder, refund_history, valid_history
+from tests.verification.histories import ISSUE, ORDER_LINE, START, HistoryBuilder, refund_history, valid_history
 from tests.verification.tampering import TAMPERED, TAMPERED_REFUND, TIMER, Tamper, in_database, late_order, with_event
 
 
@@ -37,6 +37,15 @@ def test_a_tampered_refund_is_detected_with_its_records(name: str, what: str, ta
     found = run_check(name, CHECKS[name], tamper(refund_history()).history()).violations
     assert found
     assert all(violation.records for violation in found)
+
+
+def test_the_refund_of_a_unit_that_was_taken_out_leaves_the_price_of_the_others() -> None:
+    two_units = refund_history().with_data("order.placed", lines=[{**ORDER_LINE, "quantity": 2}])
+    one_unit = two_units.repeated("order.placed", lines=[ORDER_LINE])
+    back = {"order_id": "S1", "refund_id": "R1", "amount": ORDER_LINE["unit_price"]}
+    story = with_event(one_unit, "storefront.orders", "order.refunded", 2, **back)
+    name = "refunded_within_paid"
+    assert run_check(name, CHECKS[name], story.history()).violations == ()
 
 
 def test_a_timeline_out_of_order_is_detected() -> None:
