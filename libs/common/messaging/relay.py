@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 _NEXT = """
     WITH deleted AS (DELETE FROM outbox WHERE id = ANY($1))
     SELECT id, topic, key, value, headers, trace FROM outbox WHERE id <> ALL($1) ORDER BY id LIMIT $2"""
+# Deletions are not waited for on disk: one that a crash of Postgres undoes only repeats events with the same ids.
+_SESSION = {"application_name": "relay", "synchronous_commit": "off"}
 _LOCK = "SELECT pg_try_advisory_lock(hashtext('sakidashi.relay'))"
 
 BATCH = 1000
@@ -71,9 +73,7 @@ class Relay:
             await asyncio.sleep(pause)
 
     async def _lead(self) -> NoReturn:
-        conn = await asyncpg.connect(
-            self._database_url, command_timeout=30, server_settings={"application_name": "relay"}
-        )
+        conn = await asyncpg.connect(self._database_url, command_timeout=30, server_settings=_SESSION)
         try:
             while not await conn.fetchval(_LOCK):
                 await asyncio.sleep(1.0)
