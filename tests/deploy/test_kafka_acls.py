@@ -38,7 +38,7 @@ from tests.running import eventually
 TABLE = """
 storefront.orders             rw      r        r                r        w           -          -        -        -
 storefront.issues             rw      -        -                -        w           -          -        -        -
-storefront.customers          rw      -        -                -        w           -          -        -        -
+storefront.customers          rw      r        r                r        w           -          -        -        -
 warehouse.orders              -       w        -                -        -           r          -        -        -
 warehouse.events              -       r        -                -        -           w          -        -        -
 carrier.orders                -       w        -                -        -           -          r        -        -
