@@ -16,6 +16,7 @@ from collections.abc import Collection, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from itertools import groupby
+from operator import attrgetter
 from time import monotonic
 from typing import Any
 
@@ -42,6 +43,7 @@ from libs.common.messaging.rebalance import GivenBack, Records
 from libs.common.messaging.signal import WakeSignal
 from libs.common.messaging.subscription import Subscription
 from libs.common.postgres.pool import Connection, Pool, describe, is_transient, strip_row_values
+from libs.common.privacy.customer_merges import rank
 from libs.common.telemetry import log_context
 from libs.common.telemetry.trace_context import carrier_of_record
 
@@ -329,11 +331,8 @@ def _incoming(each: ParsedRecord) -> Incoming:
 
 
 def _by_topic(batch: Batch) -> list[Batch]:
-    return [list(part) for _, part in groupby(sorted(batch, key=_topic), _topic)]
-
-
-def _topic(each: ParsedRecord) -> str:
-    return each.topic
+    topic = attrgetter("topic")
+    return [list(part) for _, part in groupby(sorted(batch, key=topic), topic)]
 
 
 def _by_aggregate(batch: Batch) -> list[tuple[Aggregate[Any], Batch]]:
@@ -341,7 +340,7 @@ def _by_aggregate(batch: Batch) -> list[tuple[Aggregate[Any], Batch]]:
     names: dict[str, list[ParsedRecord]] = {}
     for each in batch:
         names.setdefault(each.aggregate.name, []).append(each)
-    return [(records[0].aggregate, records) for _, records in sorted(names.items())]
+    return [(names[name][0].aggregate, names[name]) for name in sorted(names, key=rank)]
 
 
 def _parts(batch: Batch) -> list[Batch]:

@@ -22,6 +22,7 @@ from libs.common.events.storefront import CustomerMerged
 from libs.common.postgres.pool import Connection
 from libs.common.privacy.erasure import PASS_INTERVALS
 
+_NAME = "customer_merges"
 _REPEAT = "repeat_merge"
 
 # One merge at a time: each has to see the accounts that the one before it merged.
@@ -60,7 +61,7 @@ class CustomerMerges:
     """Aggregate of a service's merged customers, keyed by the former account."""
 
     move: MoveRows
-    name: str = "customer_merges"
+    name: str = _NAME
     is_read_model = False
 
     def key_of(self, event: AnyEvent) -> str | None:
@@ -97,6 +98,11 @@ class CustomerMerges:
             await conn.execute(_EXTEND_CHAINS, merge.former_id, remaining)
             await conn.execute(_SAVE, merge.former_id, remaining, merge.passes)
             await self.move(conn, merge, record.at)
+
+
+def rank(aggregate: str) -> tuple[bool, str]:
+    """Return the place of an aggregate in a batch: merges first, since the account that remains may be named in it."""
+    return aggregate != _NAME, aggregate
 
 
 async def current_customer(conn: Connection, customer_id: str) -> str:
