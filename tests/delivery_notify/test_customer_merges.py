@@ -6,13 +6,31 @@ from typing import Any
 
 import pytest
 
+from libs.common.decisions.facts import TimerFired
 from libs.common.events import issues as ev
 from libs.common.events.customers import CustomerErasureRequested
+from libs.common.events.envelope import Payload
 from libs.common.events.storefront import CustomerMerged
+from libs.common.messaging.consumer import Consumer
+from services.delivery_notify.domain.decide import MERGED
+from services.delivery_notify.domain.notices import PointsDecided
 from services.delivery_notify.store.preferences import ContactPreferences, read_preferences, save_preferences
+from tests.common.records import record
+from tests.common.wire import event_bytes
 from tests.conftest import MakeDatabase
-from tests.delivery_notify.conversation_driver import CUSTOMER, ISSUE, MONDAY, issue, placed
+from tests.delivery_notify.conversation_driver import (
+    CUSTOMER,
+    ISSUE,
+    MONDAY,
+    ORDER,
+    ConversationDriver,
+    drive,
+    issue,
+    of,
+    placed,
+)
 from tests.delivery_notify.service import notifying, settled, take
+from tests.delivery_notify.test_points import granted, withheld
 from tests.running import Live
 
 REMAINING = "C-NEW"
@@ -121,3 +139,70 @@ async def test_an_order_sent_again_after_erasure_and_merge_brings_no_contact(liv
     await merge(live)
     await take(live, placed(placed_at=BEFORE))
     assert await live.service.pool.fetchval("SELECT count(*) FROM contacts WHERE email <> 'erased@invalid'") == 0
+
+
+@pytest.mark.parametrize(
+    ("merges", "last"),
+    [
+        ([(CUSTOMER, REMAINING)], REMAINING),
+        ([(REMAINING, "c"), (CUSTOMER, REMAINING)], "c"),
+        ([(CUSTOMER, "c"), (REMAINING, "c")], "c"),
+    ],
+)
+async def test_an_event_of_the_remaining_account_waits_for_the_merge(
+    live: Live, merges: list[tuple[str, str]], last: str
+) -> None:
+    await take(live, placed(), issue(ev.IssueReplacementShipped, customer_id=REMAINING))
+    assert await live.service.pool.fetchval("SELECT count(*) FROM notices") == 0
+    for former, remaining in merges:
+        await merge(live, former, remaining)
+    assert [(row["customer_id"], row["status"]) for row in await settled(live)] == [(last, "sent")]
+
+
+def merged_later(*payloads: Payload) -> ConversationDriver:
+    """Return the conversation after events of the remaining account, before the one that tells of the merge."""
+    driver = drive(placed(), *payloads)
+    driver.state = driver.conversation.with_customer(CUSTOMER, REMAINING)
+    return driver
+
+
+def test_events_that_waited_for_a_merge_come_before_a_later_one() -> None:
+    driver = merged_later(issue(ev.IssueAccepted, customer_id=REMAINING))
+    driver.handle(issue(ev.IssueReplacementShipped, customer_id=REMAINING))
+    (thread,) = driver.conversation.threads
+    assert (thread.items[0].name, driver.conversation.held) == ("マグカップ 1", ())
+
+
+def test_points_of_the_remaining_account_are_in_the_last_notice_after_the_merge() -> None:
+    driver = merged_later(issue(ev.IssueAccepted), issue(ev.IssueResolved), granted(customer_id=REMAINING))
+    driver.handle(TimerFired(name=MERGED, due_at=MONDAY), ORDER)
+    assert [each.points for each in of(driver.facts, PointsDecided)] == [549]
+
+
+def test_withheld_points_of_the_remaining_account_release_the_last_notice_after_the_merge() -> None:
+    none = withheld().model_copy(update={"customer_id": REMAINING})
+    driver = merged_later(issue(ev.IssueAccepted), issue(ev.IssueResolved), none)
+    driver.handle(TimerFired(name=MERGED, due_at=MONDAY), ORDER)
+    assert [each.notice_id for each in of(driver.facts, PointsDecided)] == [driver.notices[0].notice_id]
+
+
+def test_an_event_of_a_stranger_stays_held_after_a_merge() -> None:
+    driver = merged_later(issue(ev.IssueReplacementShipped, customer_id="C-STRANGER"))
+    driver.handle(TimerFired(name=MERGED, due_at=MONDAY), ORDER)
+    assert driver.notices == []
+
+
+async def test_a_merge_counts_for_the_events_of_its_own_batch(live: Live) -> None:
+    service = live.service
+    consumer = Consumer(service.decisions, service.pool, service.subscriptions, service.wake_relay)
+    merged = CustomerMerged(customer_id=REMAINING, merged_customer_id=CUSTOMER, merged_at=MONDAY)
+    await take(live, placed())
+    shipped = issue(ev.IssueReplacementShipped, customer_id=REMAINING)
+    await consumer.handle(
+        [
+            record(0, ORDER, event_bytes(shipped, source="/returns"), topic=shipped.TOPIC.name),
+            record(0, REMAINING, event_bytes(merged), topic=merged.TOPIC.name),
+        ]
+    )
+    assert ("anomaly", "issue_of_another_customer") not in service.decisions.counters.values
+    assert [row["customer_id"] for row in await settled(live)] == [REMAINING]

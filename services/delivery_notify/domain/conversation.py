@@ -93,12 +93,21 @@ class BufferedEvent:
     body: str
 
 
+@dataclass(frozen=True, slots=True)
+class HeldEvent:
+    """An event about an issue under an account that is not the order's, until `customer.merged` joins the two."""
+
+    customer_id: str
+    type: str
+    body: str
+
+
 @dataclass(frozen=True)
 class Conversation:
     """State of one order: its lines, questions, issue threads and latest notices.
 
     `shipments` and `deliveries` are kept so that each of them counts once; `lines_digest` recognizes an order that is
-    sent again.
+    sent again. `held` waits for a merge of accounts.
     """
 
     order_id: str
@@ -119,6 +128,7 @@ class Conversation:
     shipments: tuple[CountedShipment, ...] = ()
     deliveries: tuple[CountedShipment, ...] = ()
     lines_digest: str | None = None
+    held: tuple[HeldEvent, ...] = ()
 
     @property
     def owner(self) -> str | None:
@@ -132,7 +142,13 @@ class Conversation:
             return remaining if customer_id == former else customer_id
 
         threads = tuple(replace(thread, customer_id=current(thread.customer_id)) for thread in self.threads)
-        return replace(self, customer_id=self.customer_id and current(self.customer_id), threads=threads)
+        held = tuple(replace(each, customer_id=current(each.customer_id)) for each in self.held)
+        return replace(self, customer_id=self.customer_id and current(self.customer_id), threads=threads, held=held)
+
+    @property
+    def is_released(self) -> bool:
+        """Some held events are of the order's customer by now."""
+        return any(each.customer_id == self.customer_id for each in self.held)
 
     def line(self, line_id: str) -> Line | None:
         return next((line for line in self.lines if line.line_id == line_id), None)

@@ -73,7 +73,7 @@ from services.delivery_notify.domain.promises import DELIVERY, SHIP
 from services.delivery_notify.domain.staff_notices import staff_notices_for
 from services.delivery_notify.policy.notification_rules import NotificationRules
 
-OVERDUE, PROGRESS, CHOICE, UPDATE = "overdue", "progress", "choice", "update"
+OVERDUE, PROGRESS, CHOICE, UPDATE, MERGED = "overdue", "progress", "choice", "update", "merged"
 
 
 def on_order_placed(decision: ConversationDecision, event: OrderPlaced) -> None:
@@ -100,6 +100,7 @@ TIMERS: Mapping[str, Callable[[ConversationDecision, str], None]] = {
     PROGRESS: lambda decision, _: preorders.on_progress_due(decision),
     CHOICE: lambda decision, choice_id: on_answer_deadline(decision, UUID(choice_id)),
     UPDATE: lambda decision, issue_id: issues.on_update_due(decision, UUID(issue_id)),
+    MERGED: lambda decision, _: None,  # the events that it releases come before any other
 }
 """Handlers of timers by the first part of their names; the second part is the subject."""
 
@@ -159,6 +160,9 @@ def decide(
         return None, [Anomaly("unknown_order", event.type)]
     before = state or Conversation(order_id or "")
     decision = ConversationDecision(before, now, rules, event=event)
+    if before.is_released:
+        for held in event_buffer.take_released(decision):
+            HANDLERS[type(held)](decision, held)
     handler = HANDLERS.get(kind)
     if handler is None:
         decision.ignore("not_subscribed")

@@ -23,6 +23,7 @@ from libs.common.events.notices import NoticeKind
 from libs.common.events.values import IssueLine
 from services.delivery_notify.domain.context import ConversationDecision
 from services.delivery_notify.domain.customer_questions import QuestionTerms, ask, close_questions
+from services.delivery_notify.domain.event_buffer import hold_for_merge
 from services.delivery_notify.domain.issue_notices import (
     PENDING_ISSUE_NOTICES,
     issue_facts,
@@ -47,12 +48,12 @@ ThreadHandler: TypeAlias = Callable[[ConversationDecision, IssueThread, Any], No
 
 
 def for_thread(handler: ThreadHandler) -> Callable[[ConversationDecision, IssueEvent], None]:
-    """Return a handler of issue events that loads the issue's thread. Events of a closed issue, or of another customer,
-    are ignored."""
+    """Return a handler of issue events that loads the issue's thread. Events of a closed issue are
+    ignored, those of another customer held."""
 
     def handle(decision: ConversationDecision, event: IssueEvent) -> None:
         conversation = decision.state
-        if conversation.customer_id is not None and conversation.customer_id != event.customer_id:
+        if hold_for_merge(decision, event):
             decision.anomaly("issue_of_another_customer", f"{conversation.order_id} {event.issue_id}")
             return
         thread = conversation.thread(event.issue_id) or IssueThread(event.issue_id, event.customer_id)

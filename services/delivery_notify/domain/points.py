@@ -14,6 +14,7 @@ from libs.common.events.notices import NoticeKind
 from libs.common.events.values import Reason
 from services.delivery_notify.domain.context import ConversationDecision
 from services.delivery_notify.domain.conversation import NoticeRecord
+from services.delivery_notify.domain.event_buffer import hold_for_merge
 from services.delivery_notify.domain.issue_notices import issue_facts, issue_subject, notify_issue
 from services.delivery_notify.domain.issue_thread import ApologyPoints, IssueThread, PendingNotice
 from services.delivery_notify.domain.notice_creation import notice_id
@@ -53,8 +54,8 @@ def on_points_granted(decision: ConversationDecision, event: PointsGranted) -> N
     if event.issue_id is None:
         decision.ignore("no_notice")
         return
-    if conversation.customer_id is not None and conversation.customer_id != event.customer_id:
-        decision.anomaly("points_of_another_customer", f"{conversation.order_id} {event.issue_id}")
+    if hold_for_merge(decision, event):
+        decision.anomaly("points_of_another_customer", f"{decision.state.order_id} {event.issue_id}")
         return
     thread = conversation.thread(event.issue_id) or _thread_of_points(decision, event.issue_id, event.customer_id)
     if thread.apology and thread.apology.entry_id == event.entry_id:
@@ -84,6 +85,9 @@ def _thread_of_points(decision: ConversationDecision, issue_id: UUID, customer_i
 
 def on_points_withheld(decision: ConversationDecision, event: PointsWithheld) -> None:
     """Send the last notice of the issue without points."""
+    if hold_for_merge(decision, event):
+        decision.anomaly("points_of_another_customer", f"{decision.state.order_id} {event.issue_id}")
+        return
     thread = decision.state.thread(event.issue_id)
     if thread is None or thread.apology or thread.customer_id != event.customer_id:
         decision.ignore("no_pending_notice")
