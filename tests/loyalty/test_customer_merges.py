@@ -1,6 +1,6 @@
 """Merged customers: points, tier and orders of the former account are those of the account that remains."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from itertools import permutations
 from typing import Any
@@ -25,14 +25,17 @@ from tests.loyalty.histories import (
     NOON,
     RULES,
     adjust,
+    cancelled,
     commit,
     delivered,
     hold_ended,
     placed,
+    refunded,
     reopened,
     reserve,
     resolved,
 )
+from tests.loyalty.test_spent_points import paid_with_points
 from tests.running import Live, eventually, running
 
 REMAINING = "C-NEW"
@@ -131,6 +134,41 @@ async def test_points_for_a_purchase_follow_its_customer(live: Live) -> None:
         return await points(live) == (49, 0)
 
     await eventually(granted, "the remaining account has the points of the purchase")
+
+
+async def reach(live: Live, wanted: tuple[int, int], customer_id: str = REMAINING) -> None:
+    async def look() -> bool:
+        return await points(live, customer_id) == wanted
+
+    await eventually(look, f"{customer_id} has {wanted} pending and available points")
+
+
+async def test_a_refund_of_the_remaining_account_before_the_merge_takes_the_points_of_the_purchase(live: Live) -> None:
+    await take(live, placed(), delivered(), aggregate="orders")
+    await reach(live, (49, 0), CUSTOMER)
+    await take(live, refunded(customer_id=REMAINING), merged())
+    await reach(live, (0, 0))
+
+
+async def test_a_refund_of_the_remaining_account_before_the_merge_returns_the_points_that_were_spent(
+    live: Live,
+) -> None:
+    await take(live, paid_with_points(), aggregate="orders")
+    await take(live, adjust(600), reserve(500), commit(), refunded("1500", customer_id=REMAINING), merged())
+    await reach(live, (0, 600))
+
+
+@pytest.mark.parametrize("undone", [reopened, cancelled])
+async def test_an_issue_undone_under_the_remaining_account_before_the_merge_earns_nothing(
+    live: Live, undone: Callable[..., AnyEvent]
+) -> None:
+    await take(live, resolved(), undone(customer_id=REMAINING), merged())
+    await reach(live, (0, 0))
+
+
+async def test_a_cancelled_issue_takes_no_points_of_another_one_in_a_merge(live: Live) -> None:
+    await take(live, resolved(), resolved(SECOND), cancelled(customer_id=REMAINING), merged())
+    await reach(live, (549, 0))
 
 
 async def test_points_of_the_former_account_vest_in_the_other(live: Live) -> None:

@@ -173,6 +173,13 @@ def on_issue_cancelled(decision: LedgerDecision, event: IssueCancelled) -> None:
     _reverse_grants(decision, event.issue_id, issue_cause(event.issue_id), lots)
 
 
+def on_reversal_merged(decision: LedgerDecision, cause: str) -> None:
+    """Reverse what was granted to one account of the customer, and reopened or cancelled under another."""
+    issue_id = issue_id_of(cause)
+    lots = [lot for lot in decision.state.lots_for(issue_id=issue_id) if cause in (lot.cause, issue_cause(issue_id))]
+    _reverse_grants(decision, issue_id, cause, sorted(lots, key=lambda lot: lot.cause))
+
+
 def _reverse_grants(decision: LedgerDecision, issue_id: UUID, cause: str, lots: Iterable[PointsLot]) -> None:
     """Reverse these grants, and withhold any later grant for `cause`."""
     before = len(decision.facts)

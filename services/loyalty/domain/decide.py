@@ -91,6 +91,8 @@ TIMER_HANDLERS: dict[str, Callable[[LedgerDecision, str], None]] = {
     timers.EXPIRY: lambda decision, _: expiry.on_expiry_timer(decision),
     timers.TIER: lambda decision, _: tiers.on_tier_expired(decision),
     timers.BIRTHDAY: birthdays.on_birthday,
+    timers.MERGED_REFUND: purchases.on_refund_merged,
+    timers.MERGED_REVERSAL: apologies.on_reversal_merged,
     timers.MERGE: lambda ctx, _: account_merges.on_accounts_merged(ctx),
 }
 

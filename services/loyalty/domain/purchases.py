@@ -83,8 +83,13 @@ def _add(decision: LedgerDecision, refund: OrderRefund) -> None:
     decision.change(refunds={**decision.state.refunds, refund.refund_id: refund})
     decision.emit(refund)
     if refund.order_id in decision.state.purchases:
-        _reconcile(decision, refund.order_id, "refunded")
-        return_spent_points(decision, refund.order_id)
+        on_refund_merged(decision, refund.order_id)
+
+
+def on_refund_merged(decision: LedgerDecision, order_id: str) -> None:
+    """Reconcile an order with its refunds, also those that were recorded for another account of its customer."""
+    _reconcile(decision, order_id, "refunded")
+    return_spent_points(decision, order_id)
 
 
 def _reconcile(decision: LedgerDecision, order_id: str, reversal_text: str) -> None:

@@ -8,6 +8,8 @@ EXPIRY = "expiry"
 TIER = "tier"
 BIRTHDAY = "birthday"
 MERGE = "merge"
+MERGED_REFUND = "merged_refund"
+MERGED_REVERSAL = "merged_reversal"
 
 
 def timer_name(kind: str, key: object) -> str:

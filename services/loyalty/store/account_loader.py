@@ -77,12 +77,14 @@ def references_of(events: Iterable[AnyEvent]) -> BatchReferences:
 
 def _add_timer(references: BatchReferences, name: str, customer_id: str) -> None:
     kind, key = timers.split_timer_name(name)
-    if kind in (timers.VEST, timers.REVIEW) and key.startswith("issue:"):
+    if kind in (timers.VEST, timers.REVIEW, timers.MERGED_REVERSAL) and key.startswith("issue:"):
         references.issues.add(issue_id_of(key))
     elif kind == timers.VEST:
         references.orders.add(order_id_of(key))
     elif kind == timers.PURCHASE:
         references.orders.add(timers.purchase_order_id(key))
+    elif kind == timers.MERGED_REFUND:
+        references.orders.add(key)
     elif kind == timers.RESERVATION:
         references.redemptions.add(redemption_cause(UUID(key)))
     elif kind == timers.BIRTHDAY:

@@ -11,7 +11,7 @@ from libs.common.messaging import outbox
 from libs.common.postgres.pool import Connection
 from libs.common.privacy.customer_merges import Merge
 from services.loyalty.domain.account_merges import merged_membership, settle_merged
-from services.loyalty.domain.timers import MERGE, timer_name
+from services.loyalty.domain.timers import MERGE, MERGED_REFUND, MERGED_REVERSAL, timer_name
 from services.loyalty.ledger.entries import Membership
 from services.loyalty.store.ledger import LEDGER, LedgerStore
 from services.loyalty.store.records import save_records
@@ -36,6 +36,17 @@ _MOVE_TIMERS = """
     WITH former AS (DELETE FROM timers WHERE aggregate = 'ledger' AND key = $1 RETURNING *)
     INSERT INTO timers AS kept SELECT aggregate, $2, name, due_at, trace FROM former
     ON CONFLICT (aggregate, key, name) DO UPDATE SET due_at = least(kept.due_at, excluded.due_at)"""
+# Topics are consumed at different speeds: the remaining account may be named before its merge arrives. What it undid
+# was the former account's then, so it is looked at again.
+_REFUNDED_ORDERS = """
+    SELECT DISTINCT o.key FROM orders o JOIN refunds r ON r.order_id = o.key
+    WHERE o.customer_id = ANY($1) AND r.customer_id = ANY($1) AND r.customer_id <> o.customer_id ORDER BY 1"""
+_REVERSED_CAUSES = """
+    SELECT w.cause FROM withheld_grants w
+    WHERE w.customer_id = ANY($1) AND w.code = 'reversed' AND (
+        EXISTS (SELECT FROM entries e WHERE e.issue_id = w.issue_id AND e.customer_id <> w.customer_id)
+        OR EXISTS (SELECT FROM withheld_grants r WHERE r.issue_id = w.issue_id AND r.customer_id <> w.customer_id))
+    ORDER BY 1"""
 _MEMBERSHIPS = "SELECT * FROM memberships WHERE customer_id = ANY($1) ORDER BY customer_id FOR UPDATE"
 _DROP_MEMBERSHIP = "DELETE FROM memberships WHERE customer_id = $1"
 
@@ -49,6 +60,7 @@ class AccountMerges:
     async def move(self, conn: Connection, merge: Merge, now: datetime) -> None:
         former, remaining = merge.former_id, merge.customer_id
         await self.ledger.lock(conn, [former, remaining])
+        again = await _undone_by_the_other(conn, [former, remaining])
         await self._move_membership(conn, former, remaining)
         await conn.execute(_MOVE_LEDGER, former, remaining, now)
         for statement in (_MOVE_ORDERS, _MOVE_WITHHELD, _MOVE_BIRTHDAY, _MOVE_TIMERS):
@@ -56,8 +68,8 @@ class AccountMerges:
         account = await self.ledger.read_account(conn, remaining, now)
         cause = f"merge:{merge.passes}:{former}"
         await save_records(conn, settle_merged(account, now, self.ledger.rules, cause))
-        timer = timer_name(MERGE, former)
-        await outbox.write_effects(conn, (), LEDGER, {(remaining, timer): (SetTimer(timer, now), None)})
+        timers = {(remaining, name): (SetTimer(name, now), None) for name in (timer_name(MERGE, former), *again)}
+        await outbox.write_effects(conn, (), LEDGER, timers)
 
     async def _move_membership(self, conn: Connection, former: str, remaining: str) -> None:
         rows = await conn.fetch(_MEMBERSHIPS, [former, remaining])
@@ -66,3 +78,11 @@ class AccountMerges:
             known = found.get(remaining, Membership(remaining))
             await conn.execute(_DROP_MEMBERSHIP, former)
             await save_records(conn, [merged_membership(self.ledger.rules.award, known, found[former])])
+
+
+async def _undone_by_the_other(conn: Connection, accounts: list[str]) -> list[str]:
+    """Return timers for refunds and reversals under one account that concern the other, before they are one."""
+    orders = await conn.fetch(_REFUNDED_ORDERS, accounts, timeout=300)
+    causes = await conn.fetch(_REVERSED_CAUSES, accounts, timeout=300)
+    refunds = [timer_name(MERGED_REFUND, row["key"]) for row in orders]
+    return [*refunds, *(timer_name(MERGED_REVERSAL, row["cause"]) for row in causes)]
