@@ -160,7 +160,7 @@ async def test_an_event_of_the_remaining_account_waits_for_the_merge(
 
 
 def merged_later(*payloads: Payload) -> ConversationDriver:
-    """Return the conversation after events of the remaining account, before the one that tells of the merge."""
+    """Return the conversation after events of the remaining account, before `customer.merged`."""
     driver = drive(placed(), *payloads)
     driver.state = driver.conversation.with_customer(CUSTOMER, REMAINING)
     return driver

@@ -213,6 +213,11 @@ def test_a_delay_of_an_unknown_line_is_reported_to_ops() -> None:
     assert reasons(drive(placed()).handle(delayed("9"))) == ["promise_for_unknown_line"]
 
 
+def test_an_unknown_line_in_a_delay_keeps_no_news_from_the_known_one() -> None:
+    driver = drive(placed(), delayed("1", "9", promised_ship_date=NEXT_FRIDAY))
+    assert announced(driver) == [(NoticeKind.ORDER_DELAYED, ["1"])]
+
+
 def test_a_delay_moves_only_the_lines_that_it_names() -> None:
     driver = drive(placed(line("1"), line("2")), delayed("2", promised_ship_date=NEXT_FRIDAY))
     assert announced(driver) == [(NoticeKind.ORDER_DELAYED, ["2"])]

@@ -15,7 +15,7 @@ class TrackedPromise:
 
     `last_announced_date` and `last_announced_version` name the promise that this one replaces for the customer; an
     earlier version is skipped if its notice was still unsent. `ship_version` of a delivery date is the version of the
-    ship date that moved it.
+    ship date that moved it. `unannounced`: the notice about this promise was withdrawn because the line had left.
     """
 
     day: date | None = None
@@ -32,6 +32,7 @@ class TrackedPromise:
     last_announced_date: date | None = None
     last_announced_version: int = 0
     ship_version: int = 0
+    unannounced: bool = False
 
     @property
     def owed_day(self) -> date | None:

@@ -28,12 +28,13 @@ from services.delivery_notify.domain.event_buffer import after_placement
 from services.delivery_notify.domain.notices import ContactRecorded
 from services.delivery_notify.domain.order_line import Line
 from services.delivery_notify.domain.prepaid_acceptance import notify_acceptance
-from services.delivery_notify.domain.promise_renewal import renew
 from services.delivery_notify.domain.promise_tracking import (
     StatedDate,
     announce_undated_delay,
     change_date,
+    on_reopened,
     on_shipped,
+    remember_unannounced,
     restore_announced_delivery,
 )
 from services.delivery_notify.domain.promises import DELIVERY, SHIP
@@ -50,7 +51,7 @@ def on_order_placed(decision: ConversationDecision, event: OrderPlaced) -> None:
     if decision.state.placed:
         _correct_order(decision, event, version)
         return
-    lines = tuple([_promised_line(decision, ordered, event, version.first_at) for ordered in event.lines])
+    lines = tuple([_new_line(decision, ordered, event, event.market, version.first_at) for ordered in event.lines])
     decision.change(
         placed=True,
         customer_id=event.customer_id,
@@ -90,7 +91,7 @@ def on_order_changed(decision: ConversationDecision, event: OrderChanged) -> Non
 def _change_order(decision: ConversationDecision, event: OrderChanged) -> None:
     if event.market:
         _change_market(decision, event.market, event.changed_at)
-    _change_lines(decision, event.lines, event.changed_at, None)
+    _change_lines(decision, event.lines, event.changed_at, event)
 
 
 def _change_market(decision: ConversationDecision, market: str, at: datetime) -> None:
@@ -105,21 +106,21 @@ _keep_change = after_placement(_change_order)
 
 
 def _change_lines(
-    decision: ConversationDecision, stated: Iterable[OrderLine], at: datetime, placed: OrderPlaced | None
+    decision: ConversationDecision, stated: Iterable[OrderLine], at: datetime, event: OrderPlaced | OrderChanged
 ) -> None:
     """Add lines, or change name and quantity of those known, where this statement is the newer one."""
+    open_before = _open_lines(decision)
     for ordered in stated:
         line = decision.state.line(ordered.line_id)
         if line is None:
-            moment = placed.placed_at if placed else at
-            decision.change(
-                lines=(*decision.state.lines, _new_line(decision, ordered, decision.state.market, moment, at))
-            )
+            added = _new_line(decision, ordered, event, decision.state.market, at)
+            decision.change(lines=(*decision.state.lines, added))
         elif line.stated_at is None or at >= line.stated_at:
             decision.put_line(replace(line, name=ordered.name or ordered.sku, quantity=ordered.quantity, stated_at=at))
         else:
             decision.ignore("older_change")
     _recount(decision)
+    on_reopened(decision, open_before, _source(event))
     _end_notices(decision, "changed")
 
 
@@ -139,15 +140,16 @@ def _record_contact(decision: ConversationDecision, event: OrderPlaced, version:
     decision.emit(recorded)
 
 
-def _promised_line(decision: ConversationDecision, ordered: OrderLine, event: OrderPlaced, stated_at: datetime) -> Line:
-    return _new_line(decision, ordered, event.market, event.placed_at, stated_at)
-
-
 def _new_line(
-    decision: ConversationDecision, ordered: OrderLine, market: str, at: datetime, stated_at: datetime
+    decision: ConversationDecision,
+    ordered: OrderLine,
+    event: OrderPlaced | OrderChanged,
+    market: str,
+    stated_at: datetime,
 ) -> Line:
     """Return a line with its promises of the checkout, or the deadline that the law sets in their place."""
-    order_id, rules = decision.state.order_id, decision.rules
+    order_id, rules, source = decision.state.order_id, decision.rules, _source(event)
+    at = event.placed_at if isinstance(event, OrderPlaced) else event.changed_at
     line = Line(
         ordered.line_id,
         ordered.name or ordered.sku,
@@ -160,12 +162,12 @@ def _new_line(
         return replace(line, shipped=line.quantity, delivered=line.quantity)
     if ordered.promised_ship_date:
         line = promises.with_promise(SHIP, line, ordered.promised_ship_date, at, rules, ship_by=ordered.ship_by)
-        decision.emit(promises.ledger_row(SHIP, order_id, line, "order.placed", at, promises.SHOP))
+        decision.emit(promises.ledger_row(SHIP, order_id, line, source, at, promises.SHOP))
     elif limit := statutory_promise(market, rules.calendar.day(at)):
         line = promises.with_statutory_deadline(line, limit, at, rules)
     if ordered.promised_delivery_date:
         line = promises.with_promise(DELIVERY, line, ordered.promised_delivery_date, at, rules)
-        decision.emit(promises.ledger_row(DELIVERY, order_id, line, "order.placed", at, promises.SHOP))
+        decision.emit(promises.ledger_row(DELIVERY, order_id, line, source, at, promises.SHOP))
     return line
 
 
@@ -177,24 +179,20 @@ def _prepaid(event: OrderPlaced, rules: NotificationRules) -> Prepaid | None:
 
 
 def on_promise_changed(decision: ConversationDecision, event: OrderPromiseChanged) -> None:
-    lines = _lines_of(decision, event.line_ids)
-    if lines is not None:
-        stated = StatedDate(
-            event.promised_ship_date,
-            event.changed_at,
-            _source(event),
-            event.promised_delivery_date,
-            event.ship_by,
-            event.cause,
-        )
-        change_date(decision, SHIP, lines, stated)
+    stated = StatedDate(
+        event.promised_ship_date,
+        event.changed_at,
+        _source(event),
+        event.promised_delivery_date,
+        event.ship_by,
+        event.cause,
+    )
+    change_date(decision, SHIP, _lines_of(decision, event.line_ids), stated)
 
 
 def on_order_delayed(decision: ConversationDecision, event: OrderDelayed) -> None:
     """Move the ship date; without one, move the delivery date of shipped lines and announce a delay of the others."""
     lines = _lines_of(decision, event.line_ids)
-    if lines is None:
-        return
     at, source, delivery_date = event.delayed_at, _source(event), event.promised_delivery_date
     if event.promised_ship_date:
         stated = StatedDate(event.promised_ship_date, at, source, delivery_date, cause=event.cause)
@@ -211,12 +209,11 @@ def _source(event: Payload) -> str:
     return event.TYPE.removesuffix(".v1")
 
 
-def _lines_of(decision: ConversationDecision, line_ids: tuple[str, ...]) -> list[Line] | None:
-    """The lines that an event names (all, if it names none); None with an anomaly if one of them is unknown."""
+def _lines_of(decision: ConversationDecision, line_ids: tuple[str, ...]) -> list[Line]:
+    """The known lines that an event names (all, if it names none); an anomaly reports those that are unknown."""
     named = [line for line in decision.state.lines if not line_ids or line.line_id in line_ids]
     if unknown := set(line_ids) - {line.line_id for line in named}:
         decision.anomaly("promise_for_unknown_line", f"{decision.state.order_id}: {sorted(unknown)}")
-        return None
     return named
 
 
@@ -231,13 +228,14 @@ def on_order_shipped(decision: ConversationDecision, event: OrderShipped) -> Non
     _recount(decision)
     _end_notices(decision, "shipped")
     line_ids = frozenset(line.line_id for line in event.lines)
-    on_shipped(decision, line_ids, event.expected_delivery_date, event.shipped_at)
+    day = event.expected_delivery_date
+    on_shipped(decision, line_ids, StatedDate(day, event.shipped_at, _source(event)) if day else None)
 
 
 def on_shipment_changed(decision: ConversationDecision, event: ShipmentChanged) -> None:
     """Units that were taken out of a shipment are owed again, and their promise is watched again."""
     known = decision.state.shipments
-    before = {line.line_id for line in decision.state.lines if line.open}
+    open_before = _open_lines(decision)
     shipments = change(known, event)
     if shipments is known and not event.expected_delivery_date:
         decision.ignore("repeated_shipment")
@@ -245,15 +243,16 @@ def on_shipment_changed(decision: ConversationDecision, event: ShipmentChanged) 
     if shipments is not known:
         decision.change(shipments=shipments)
     _recount(decision)
-    reopened = [line for line in decision.state.lines if line.awaiting_shipment and line.line_id not in before]
-    overdue = [line for line in reopened if line.shipping.day and line.shipping.notify_at is None]
-    if overdue:
-        renew(decision, SHIP, overdue)
+    on_reopened(decision, open_before, _source(event))
     if event.expected_delivery_date and not event.called_off:
         shipment = next((each for each in shipments if each.shipment_id == event.shipment_id), None)
         line_ids = frozenset(shipment.quantities) if shipment else frozenset()
-        on_shipped(decision, line_ids, event.expected_delivery_date, event.changed_at)
+        on_shipped(decision, line_ids, StatedDate(event.expected_delivery_date, event.changed_at, _source(event)))
     _end_notices(decision, "shipped")
+
+
+def _open_lines(decision: ConversationDecision) -> frozenset[str]:
+    return frozenset(line.line_id for line in decision.state.lines if line.open)
 
 
 def on_order_delivered(decision: ConversationDecision, event: OrderDelivered) -> None:
@@ -299,6 +298,7 @@ def _end_notices(decision: ConversationDecision, cause: str) -> None:
     """Withdraw unsent notices and close questions about lines with nothing left to ship, or to deliver."""
     shipped = frozenset(line.line_id for line in decision.state.lines if not line.open)
     restore_announced_delivery(decision, shipped, "order.shipped")
+    remember_unannounced(decision, shipped)
     supersede(decision, SHIP_DATE_NOTICES, shipped, cause)
     close_questions(decision, cause, lines=shipped, kinds=SHIP_DATE_NOTICES)
     over = frozenset(line.line_id for line in decision.state.lines if not line.awaiting_delivery and not line.open)

@@ -5,7 +5,7 @@ One state machine for both promises, parametrised by `SHIP` and `DELIVERY`; over
 of its arrival.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -70,6 +70,27 @@ def _obsolete(track: PromiseTrack, line: Line, stated: StatedDate, today: date) 
     return "date_in_past" if stated.day < today else None
 
 
+def remember_unannounced(decision: ConversationDecision, line_ids: frozenset[str]) -> None:
+    """Mark the ship dates of these lines whose notice will not be sent: the customer has an earlier date."""
+    for line in decision.state.lines:
+        if line.line_id in line_ids and date_is_unsent(decision, line.line_id, SHIP.delayed):
+            decision.put_line(replace(line, shipping=replace(line.shipping, unannounced=True)))
+
+
+def on_reopened(decision: ConversationDecision, open_before: Collection[str], source: str) -> None:
+    """Promise again what is owed again: a date that was never announced, or a new one for a promise that is broken."""
+    lines = [line for line in decision.state.lines if line.awaiting_shipment and line.line_id not in open_before]
+    changes: list[DateChange] = []
+    for line in lines:
+        day, stated_at = line.shipping.day, line.shipping.promised_at or decision.now
+        if day and day >= decision.today and line.shipping.unannounced:
+            again = _promise(decision, SHIP, line, StatedDate(day, stated_at, source))
+            changes.append(DateChange(line, again))
+    announce(decision, SHIP, changes, decision.rules.batching_delay, None)
+    if overdue := [line for line in lines if line.shipping.day and line.shipping.notify_at is None]:
+        renew(decision, SHIP, overdue)
+
+
 def announce_undated_delay(
     decision: ConversationDecision, lines: Sequence[Line], at: datetime, cause: str, next_update_by: date | None
 ) -> None:
@@ -96,10 +117,10 @@ def announce_undated_delay(
         overdue_notices.send_update(decision, SHIP, undated, next_update_by, cause)
 
 
-def on_shipped(decision: ConversationDecision, line_ids: frozenset[str], day: date | None, at: datetime) -> None:
+def on_shipped(decision: ConversationDecision, line_ids: frozenset[str], stated: StatedDate | None) -> None:
     """Promise the carrier's delivery date where it is later; set a new one where the promise is broken."""
-    if day is not None:
-        change_date(decision, DELIVERY, _in_transit(decision, line_ids), StatedDate(day, at, "order.shipped"))
+    if stated:
+        change_date(decision, DELIVERY, _in_transit(decision, line_ids), stated)
     broken = [line for line in _in_transit(decision, line_ids) if line.delivery.day and line.delivery.notify_at is None]
     if broken:
         renew(decision, DELIVERY, broken)

@@ -94,6 +94,7 @@ def with_promise(
     `unannounced`: the notice about the present version is unsent, so the customer still has the version before.
     """
     old = track.of(line)
+    unannounced = unannounced or old.unannounced
     notify_at, breaks_at = _deadlines(track, day, at, rules, ship_by)
     new = TrackedPromise(
         day,
