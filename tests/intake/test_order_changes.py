@@ -42,6 +42,31 @@ def test_the_newest_statement_of_each_line_counts_whenever_it_arrives(order: tup
     assert quantities(context) == {"1": 1, "2": 1, "3": 1}
 
 
+def moved(market: str, day: int) -> AnyEvent:
+    at = NOON + days(day)
+    return event(OrderChanged(order_id=ORDER, customer_id=CUSTOMER, changed_at=at, market=market), at=at)
+
+
+def corrected(market: str, day: int) -> AnyEvent:
+    order = placed().data
+    return event(order.model_copy(update={"market": market, "updated_at": NOON + days(day)}), at=NOON + days(day))
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_the_newest_market_counts_whenever_it_arrives(order: tuple[int, ...]) -> None:
+    events = [placed(), moved("FR", day=1), moved("DE", day=2)]
+    context, _ = after([events[index] for index in order])
+    assert context.order.purchase is not None
+    assert context.order.purchase.market == "DE"
+
+
+@pytest.mark.parametrize(("day", "market"), [(1, "FR"), (3, "DE")])
+def test_a_corrected_order_sets_the_market_unless_a_newer_change_did(day: int, market: str) -> None:
+    context, _ = after([placed(), moved("FR", day=2), corrected("DE", day)])
+    assert context.order.purchase is not None
+    assert context.order.purchase.market == market
+
+
 def test_a_removed_line_stays_known_with_no_unit() -> None:
     context, _ = after([placed(), changed(line("2", 0))])
     assert quantities(context) == {"1": 2, "2": 0}

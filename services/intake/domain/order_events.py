@@ -31,16 +31,18 @@ def record_order(decision: OrderDecision, event: OrderPlaced) -> None:
         return
     else:
         decision.change_order(purchase=replace(known, digest=version.digest))
-        decision.change(order=decision.order.with_changed_lines(event.lines, at))
+        changed = decision.order.with_changed_market(event.market, at)
+        decision.change(order=changed.with_changed_lines(event.lines, at))
     _follow_up(decision, before)
 
 
 def record_change(decision: OrderDecision, event: OrderChanged) -> None:
-    """Take over changed lines; contact and address are not stored here (invariant 12)."""
+    """Take over changed lines and market; contact and address are not stored here (invariant 12)."""
     before = decision.order
-    changed = before.with_changed_lines(event.lines, event.changed_at)
+    changed = before.with_changed_market(event.market, event.changed_at) if event.market else before
+    changed = changed.with_changed_lines(event.lines, event.changed_at)
     if changed is before:
-        decision.ignore("lines_unchanged")
+        decision.ignore("order_unchanged")
         return
     decision.change(order=changed)
     _follow_up(decision, before)

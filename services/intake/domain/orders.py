@@ -37,6 +37,14 @@ class Purchase:
 
 
 @dataclass(frozen=True, slots=True)
+class MarketChange:
+    """The market as the shop corrected it, and when."""
+
+    market: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class LineChange:
     """A line as the shop changed it, and when."""
 
@@ -126,6 +134,7 @@ class Order:
     fully_cancelled: bool = False
     awaiting_order: tuple[Report, ...] = ()
     awaiting_details: tuple[PendingReport, ...] = ()
+    market_change: MarketChange | None = None
 
     def line_stated_at(self, line_id: str) -> datetime | None:
         """Return the time of the statement that counts for a line."""
@@ -151,6 +160,14 @@ class Order:
             return self
         return replace(self, line_changes=changes, purchase=_merged(purchase, changes) if purchase else None)
 
+    def with_changed_market(self, market: str, at: datetime) -> "Order":
+        """Set the market, whose rules apply to later reports, unless a newer statement set it."""
+        known = self.market_change.at if self.market_change else self.purchase.stated_at if self.purchase else None
+        if known is not None and at < known:
+            return self
+        purchase = replace(self.purchase, market=market) if self.purchase else None
+        return replace(self, market_change=MarketChange(market, at), purchase=purchase)
+
     def with_purchase(self, purchase: Purchase) -> "Order":
         """Set the purchase; changes that came before it and are newer stay."""
         newer = {
@@ -158,6 +175,9 @@ class Order:
             for line_id, change in self.line_changes.items()
             if not (purchase.line(line_id) and purchase.stated_at and change.at < purchase.stated_at)
         }
+        market = self.market_change
+        if market and (purchase.stated_at is None or market.at >= purchase.stated_at):
+            purchase = replace(purchase, market=market.market)
         return replace(self, purchase=_merged(purchase, newer), line_changes=newer)
 
     def with_cancelled(self, line_ids: tuple[str, ...]) -> "Order":
