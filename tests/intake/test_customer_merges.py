@@ -8,6 +8,8 @@ from libs.common.events.registry import AnyEvent
 from libs.common.events.storefront import CustomerMerged
 from tests.intake.event_builders import CUSTOMER, NOON, ORDER, by_kafka, delivered, event, placed, shipped, submission
 from tests.intake.service_calls import body, report, reported
+from tests.intake.test_over_http import PHOTO
+from tests.intake.test_withdrawals import withdraw
 from tests.running import STOREFRONT, Live
 
 REMAINING = "C-NEW"
@@ -32,7 +34,38 @@ async def test_an_issue_of_a_merged_account_is_one_of_the_account_that_remains(l
     address = await reported(live)
     await merge(live)
     await merge(live)
-    assert [await status_for(live, address, each) for each in (REMAINING, CUSTOMER)] == [200, 404]
+    assert [await status_for(live, address, each) for each in (REMAINING, CUSTOMER, "C-OTHER")] == [200, 200, 404]
+
+
+async def test_a_photo_can_be_added_under_the_former_id(live: Live) -> None:
+    address = await reported(live)
+    await merge(live)
+    answers = [
+        await live.client.post(f"{address}/photos?customer_id={customer_id}", files=PHOTO, headers=STOREFRONT)
+        for customer_id in (CUSTOMER, "C-OTHER")
+    ]
+    assert [answer.status_code for answer in answers] == [201, 404]
+
+
+async def test_a_report_can_be_withdrawn_under_the_former_id(live: Live) -> None:
+    address = await reported(live)
+    await merge(live)
+    assert (await withdraw(live, address)).status_code == 202
+
+
+async def test_a_link_to_the_report_form_works_after_a_merge(live: Live) -> None:
+    link = {"order_id": ORDER, "customer_id": CUSTOMER}
+    url = (await live.client.post("/v1/report-links", json=link, headers=STOREFRONT)).json()["url"]
+    await merge(live)
+    assert (await live.client.get(url)).status_code == 200
+
+
+async def test_a_link_to_the_report_form_confirms_its_report_after_a_merge(live: Live) -> None:
+    issue_id = (await reported(live)).rpartition("/")[2]
+    link = {"order_id": ORDER, "customer_id": CUSTOMER}
+    url = (await live.client.post("/v1/report-links", json=link, headers=STOREFRONT)).json()["url"]
+    await merge(live)
+    assert (await live.client.get(f"{url}/sent/{issue_id}")).status_code == 200
 
 
 @pytest.mark.parametrize("customer_id", [REMAINING, CUSTOMER])
@@ -69,4 +102,5 @@ async def test_a_circle_of_merges_keeps_the_issue_with_one_account(live: Live) -
     address = await reported(live)
     await merge(live)
     await merge(live, REMAINING, CUSTOMER)
-    assert [await status_for(live, address, each) for each in (REMAINING, CUSTOMER)] == [200, 404]
+    assert await live.service.pool.fetchval("SELECT customer_id FROM issues") == REMAINING
+    assert await status_for(live, address, CUSTOMER) == 200

@@ -36,7 +36,7 @@ from tests.loyalty.histories import (
     resolved,
 )
 from tests.loyalty.test_spent_points import paid_with_points
-from tests.running import Live, eventually, running
+from tests.running import STOREFRONT, Live, eventually, running
 
 REMAINING = "C-NEW"
 SECOND = UUID(int=2)
@@ -169,6 +169,21 @@ async def test_an_issue_undone_under_the_remaining_account_before_the_merge_earn
 async def test_a_cancelled_issue_takes_no_points_of_another_one_in_a_merge(live: Live) -> None:
     await take(live, resolved(), resolved(SECOND), cancelled(customer_id=REMAINING), merged())
     await reach(live, (549, 0))
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("balance", lambda body: body["total"]),
+        ("entries", lambda body: body["entries"][-1]["points"]),
+        ("statement", lambda body: body["lines"][0]["available_after"]),
+        (f"redemptions/{UUID(int=1)}", lambda body: body["points"]),
+    ],
+)
+async def test_points_are_shown_under_the_former_id_too(live: Live, path: str, shown: Callable[[Any], int]) -> None:
+    await take(live, adjust(600), reserve(600), merged())
+    answer = await live.client.get(f"/v1/customers/{CUSTOMER}/{path}", headers=STOREFRONT)
+    assert shown(answer.json()) == 600
 
 
 async def test_points_of_the_former_account_vest_in_the_other(live: Live) -> None:

@@ -111,6 +111,11 @@ async def current_customer(conn: Connection, customer_id: str) -> str:
     return current
 
 
+async def is_customer(conn: Connection, named: str | None, owner: str) -> bool:
+    """Return whether the owner of a row is the customer that a caller names, under a former id too; true for None."""
+    return named is None or named == owner or await current_customer(conn, named) == owner
+
+
 @lru_cache(maxsize=512)
 def _holder(payload: type[Payload]) -> str | None:
     """Return "" for a payload that names a customer, or the name of its field that does."""

@@ -27,7 +27,7 @@ from services.intake.customer_pages.context import CurrentPages, CustomerPages
 from services.intake.customer_pages.faults import fault_of
 from services.intake.customer_pages.links import ReportSubject
 from services.intake.domain.orders import StoredPhoto
-from services.intake.store.customer_pages import order_and_customer, reportable_lines
+from services.intake.store.customer_pages import is_issue_of, reportable_lines
 from services.intake.store.evidence import record_uploads
 from services.intake.store.issues import read_missing_details
 
@@ -113,9 +113,9 @@ async def confirmation(
     if subject is None:
         return pages.renderer.invalid_link(request, embedded=True)
     async with pages.service.pool.acquire() as conn:
-        owner = await order_and_customer(conn, issue_id)
-        missing = await read_missing_details(conn, issue_id) if owner else []
-    if owner != (subject.order_id, subject.customer_id):
+        is_theirs = await is_issue_of(conn, issue_id, subject.order_id, subject.customer_id)
+        missing = await read_missing_details(conn, issue_id) if is_theirs else []
+    if not is_theirs:
         return pages.renderer.invalid_link(request, embedded=True)
     return pages.renderer.page(
         "thanks.html", page_language(request, subject.language), embedded=True,

@@ -19,6 +19,7 @@ from libs.common.events.storefront import IssueSubmitted
 from libs.common.events.values import Identifier, Remedy, StaffAction
 from libs.common.http.idempotency import IdempotencyKey
 from libs.common.http.problems import Answer, Problem
+from libs.common.privacy.customer_merges import is_customer
 from libs.common.runtime.service import Service
 from services.intake.domain import pending_details
 from services.intake.domain.commands import (
@@ -159,8 +160,8 @@ class IntakeCommands:
         """Take a report back, or answer what happens instead. Raises `Problem`."""
         async with self.service.pool.acquire() as conn:
             issue = await store.read_status(conn, issue_id)
-        if issue is None or issue.customer_id != customer_id:
-            raise unknown_issue(issue_id)
+            if issue is None or not await is_customer(conn, customer_id, issue.customer_id):
+                raise unknown_issue(issue_id)
         if issue.status not in WITHDRAWABLE:
             raise _too_late(issue.status)
         command = WithdrawReport(issue_id=issue_id, order_id=issue.order_id, customer_id=customer_id)

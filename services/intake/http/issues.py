@@ -16,6 +16,7 @@ from libs.common.events.storefront import IssueSubmitted
 from libs.common.events.values import Reason, Remedy, ReportedLine
 from libs.common.http.api_keys import require_caller
 from libs.common.http.problems import PROBLEM_RESPONSE, Answer, Problem
+from libs.common.privacy.customer_merges import is_customer
 from libs.common.runtime.dependencies import Key
 from services.intake.domain.projections.issue_status import IssueStatus
 from services.intake.domain.projections.sla import SlaClock, SlaEvent, measure_sla
@@ -127,8 +128,8 @@ async def show_issue(
     """Return an issue with its status and timeline; names and words of staff only to staff's own key."""
     async with commands.service.pool.acquire() as conn:
         issue = await store.read_issue(conn, issue_id)
-    if issue is None or (customer_id is not None and customer_id != issue["customer_id"]):
-        raise unknown_issue(issue_id)
+        if issue is None or not await is_customer(conn, customer_id, issue["customer_id"]):
+            raise unknown_issue(issue_id)
     shown = {**issue, "clocks": _clocks(issue, commands)}
     return shown if caller == "ops" else {**shown, "timeline": [_without_staff(event) for event in issue["timeline"]]}
 

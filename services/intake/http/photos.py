@@ -17,6 +17,7 @@ from libs.common.events.values import Identifier, Sha256
 from libs.common.http.api_keys import require_caller
 from libs.common.http.problems import PROBLEM_RESPONSE, Problem
 from libs.common.http.signed_links import LinkInvalidError, Purpose, SignedLinks
+from libs.common.privacy.customer_merges import is_customer
 from libs.common.runtime.dependencies import CurrentService
 from services.intake.evidence.storage import EvidenceUnavailableError
 from services.intake.evidence.uploads import EvidenceUploads, Quota
@@ -90,8 +91,8 @@ async def _issue_by_id(
     """Dependency: the issue, for callers with a key; on behalf of a customer only their own."""
     async with service.pool.acquire() as conn:
         owner = await issue_store.read_customer_id(conn, issue_id)
-    if owner is None or (customer_id is not None and customer_id != owner):
-        raise unknown_issue(issue_id)
+        if owner is None or not await is_customer(conn, customer_id, owner):
+            raise unknown_issue(issue_id)
     return issue_id
 
 

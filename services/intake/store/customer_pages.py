@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import TypeAdapter
 
 from libs.common.postgres.pool import Connection
+from libs.common.privacy.customer_merges import is_customer
 from services.intake.domain.orders import Order
 
 _ORDER = TypeAdapter(Order)
@@ -26,7 +27,7 @@ async def reportable_lines(conn: Connection, order_id: str, customer_id: str) ->
     """Return the lines of a customer's order; None where it is unknown or belongs to another customer."""
     body = await conn.fetchval("SELECT body FROM orders WHERE key = $1", order_id)
     order = _ORDER.validate_json(body) if body else None
-    if order is None or order.purchase is None or order.purchase.customer_id != customer_id:
+    if order is None or order.purchase is None or not await is_customer(conn, customer_id, order.purchase.customer_id):
         return None
     rows = await conn.fetch(
         "SELECT line_id, count(*) AS taken FROM entitlements"
@@ -75,6 +76,7 @@ async def record_rating(
     return status == "INSERT 0 1"
 
 
-async def order_and_customer(conn: Connection, issue_id: UUID) -> tuple[str, str] | None:
+async def is_issue_of(conn: Connection, issue_id: UUID, order_id: str, customer_id: str) -> bool:
+    """Return whether this customer reported the issue about this order."""
     row = await conn.fetchrow("SELECT order_id, customer_id FROM issues WHERE issue_id = $1", issue_id)
-    return (row["order_id"], row["customer_id"]) if row else None
+    return row is not None and row["order_id"] == order_id and await is_customer(conn, customer_id, row["customer_id"])

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from libs.common.events.values import UtcTime
 from libs.common.http.api_keys import require_caller
+from libs.common.privacy.customer_merges import current_customer
 from libs.common.runtime.dependencies import CurrentService
 from services.loyalty.http.dependencies import CurrentLedger, CustomerId
 from services.loyalty.store import queries
@@ -57,11 +58,12 @@ async def balance(
 ) -> Balance:
     """Return the balance; zero for an unknown customer."""
     async with service.pool.acquire() as conn:
-        points = await queries.balance_of(conn, customer_id, at)
+        account = await current_customer(conn, customer_id)
+        points = await queries.balance_of(conn, account, at)
         if at is not None:
             return _balance(customer_id, points, at=at)
-        expiry = await queries.next_expiry(conn, customer_id)
-        membership = await queries.membership(conn, customer_id)
+        expiry = await queries.next_expiry(conn, account)
+        membership = await queries.membership(conn, account)
     tier = ledger.rules.award.tier(membership["tier"] if membership else "")
     return _balance(
         customer_id,

@@ -11,6 +11,7 @@ from libs.common.events.loyalty import LegalBasis
 from libs.common.events.values import Language, UtcTime
 from libs.common.http.api_keys import require_caller
 from libs.common.http.problems import Problem
+from libs.common.privacy.customer_merges import current_customer
 from libs.common.runtime.dependencies import CurrentService
 from services.loyalty.http.dependencies import CustomerId
 from services.loyalty.http.entry_texts import entry_text
@@ -89,7 +90,7 @@ async def entries(
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> LedgerPage:
     async with service.pool.acquire() as conn:
-        rows = await queries.page_of(conn, customer_id, before, limit)
+        rows = await queries.page_of(conn, await current_customer(conn, customer_id), before, limit)
     page = [LedgerEntry.model_validate(_visible_to(request.state.caller, dict(row))) for row in rows]
     more = len(page) == limit and page[-1].number > 1
     return LedgerPage(customer_id=customer_id, entries=page, next_before=page[-1].number if more else None)
@@ -109,8 +110,9 @@ async def statement(
     if since >= until:
         raise Problem(422, "empty_period", "begin: is not before end; choose an earlier begin")
     async with service.pool.acquire() as conn:
-        rows = await queries.period_of(conn, customer_id, since, until, MAX_STATEMENT_LINES + 1)
-        before = await queries.balance_of(conn, customer_id, since - timedelta(microseconds=1))
+        account = await current_customer(conn, customer_id)
+        rows = await queries.period_of(conn, account, since, until, MAX_STATEMENT_LINES + 1)
+        before = await queries.balance_of(conn, account, since - timedelta(microseconds=1))
     if len(rows) > MAX_STATEMENT_LINES:
         detail = f"begin: more than {MAX_STATEMENT_LINES} lines in this period; choose a later begin"
         raise Problem(422, "period_too_long", detail)

@@ -18,6 +18,7 @@ from libs.common.events.loyalty import PointsRedeemed, PointsReleased, PointsRes
 from libs.common.events.values import Identifier
 from libs.common.http.api_keys import require_caller
 from libs.common.http.problems import PROBLEM_RESPONSE, Answer, Problem, refused
+from libs.common.privacy.customer_merges import current_customer
 from libs.common.runtime.dependencies import CurrentService, Key
 from services.loyalty.domain.commands import (
     MAX_POINTS,
@@ -78,7 +79,8 @@ async def reserve(
 @router.get("/{redemption_id}")
 async def show(service: CurrentService, customer_id: CustomerId, redemption_id: UUID) -> RedemptionView:
     async with service.pool.acquire() as conn:
-        redemption = await queries.redemption(conn, customer_id, redemption_id)
+        account = await current_customer(conn, customer_id)
+        redemption = await queries.redemption(conn, account, redemption_id)
     if redemption is None:
         raise _unknown()
     return RedemptionView(
