@@ -136,11 +136,6 @@ class Order:
     awaiting_details: tuple[PendingReport, ...] = ()
     market_change: MarketChange | None = None
 
-    def line_stated_at(self, line_id: str) -> datetime | None:
-        """Return the time of the statement that counts for a line."""
-        change = self.line_changes.get(line_id)
-        return change.at if change else self.purchase.stated_at if self.purchase else None
-
     def movements_of(self, line_id: str) -> LineMovements:
         return LineMovements(_movements(self.shipments, line_id), _movements(self.deliveries, line_id))
 

@@ -20,7 +20,6 @@ from libs.common.http.standard_webhooks import WrongSignature, check_standard
 from services.intake.http.commands import IntakeCommands
 from services.intake.store.webhook_events import PublishWebhookEvent, RecordCoveredEvent, WebhookPublisher, read_order
 from services.intake.storefronts import shopify, standard
-from services.intake.storefronts.shopify_orders import KnownLine
 from services.intake.storefronts.signatures import check_shopify
 from services.intake.storefronts.webhook_event import WebhookContentError, WebhookEvent
 
@@ -84,8 +83,7 @@ class Webhooks:
             order = await read_order(conn, order_id)
         if order is None or order.purchase is None:
             raise Problem(404, "unknown_order", f"order.id: {order_id} is not known here; send orders/create first.")
-        known = tuple(KnownLine(line, order.line_stated_at(line.line_id)) for line in order.purchase.lines)
-        return shopify.read(topic, content, order.purchase.customer_id, known, now)
+        return shopify.read(topic, content, order.purchase.customer_id, now)
 
 
 def _webhooks(request: Request) -> Webhooks:

@@ -3,7 +3,7 @@
 | topic | becomes |
 |---|---|
 | `orders/create`, `orders/updated` | `order.placed`, again with each change |
-| `orders/edited` | `order.changed` with the quantities of known lines; added lines come with `orders/updated` |
+| `orders/edited` | nothing, or `order.placed` where it is the whole order: `orders/updated` states the quantities |
 | `orders/cancelled` | `order.cancelled` |
 | `fulfillments/create`, `fulfillments/update` | `order.shipped` once it succeeded, `order.delivered` once it arrived |
 | the same | `shipment.changed` for a tracking number that comes later, and for a cancelled fulfillment |
@@ -19,7 +19,6 @@ from datetime import UTC, datetime
 
 from services.intake.storefronts import shopify_orders, shopify_returns
 from services.intake.storefronts.shopify_fields import Json
-from services.intake.storefronts.shopify_orders import KnownLine, order_of_edit
 from services.intake.storefronts.shopify_returns import order_of_return
 from services.intake.storefronts.webhook_event import WebhookContentError, WebhookEvent
 
@@ -41,23 +40,19 @@ def order_named_by(topic: str, body: Json) -> str | None:
     match topic.lower():
         case "returns/request":
             return order_of_return(body)
-        case "orders/edited":
-            return order_of_edit(body)
     return None
 
 
-def read(
-    topic: str, body: Json, customer_id: str = "", known: tuple[KnownLine, ...] = (), now: datetime | None = None
-) -> list[WebhookEvent]:
+def read(topic: str, body: Json, customer_id: str = "", now: datetime | None = None) -> list[WebhookEvent]:
     """Return the events of one webhook, none where it states nothing new. Raises `WebhookContentError`.
 
-    Shopify does not say whose a return is, nor what an edited line costs; `customer_id` and `known` are from the order.
+    Shopify does not say whose a return is; `customer_id` is from the order.
     """
     match topic.lower():
         case "orders/create" | "orders/updated":
             return shopify_orders.placed(body)
         case "orders/edited":
-            return shopify_orders.edited(body, customer_id, known)
+            return shopify_orders.edited(body)
         case "orders/cancelled":
             return shopify_orders.cancelled(body)
         case "fulfillments/create" | "fulfillments/update":

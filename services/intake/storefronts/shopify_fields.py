@@ -3,20 +3,16 @@
 import hashlib
 import json
 from collections.abc import Iterable
-from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from libs.common.events.envelope import Payload
 from libs.common.events.faults import faults_of
-from libs.common.events.values import UtcTime
 from services.intake.storefronts.webhook_event import WebhookContentError, WebhookEvent
 
 Json = dict[str, Any]
-
-_TIME: TypeAdapter[datetime] = TypeAdapter(UtcTime)
 
 
 def get_id(thing: Json, field: str) -> str:
@@ -57,14 +53,6 @@ def text(thing: Json, *fields: str) -> str | None:
     """Return the first of these fields that is not blank."""
     values = (thing.get(field) for field in fields)
     return next((str(value).strip() for value in values if isinstance(value, str | int) and str(value).strip()), None)
-
-
-def parse_time(thing: Json, field: str) -> datetime:
-    """Return a time with its offset. Raises `WebhookContentError`."""
-    try:
-        return _TIME.validate_python(thing.get(field))
-    except ValidationError as error:
-        raise WebhookContentError("invalid", field, "send a time with its offset, as Shopify does") from error
 
 
 def number(value: object) -> Decimal:

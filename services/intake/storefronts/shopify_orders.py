@@ -5,22 +5,17 @@ An order is sent whole, again with each change, and becomes `order.placed` each 
 and can be reported. Amounts are in the shop's currency.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 
 from libs.common.events.storefront import (
     CustomerMerged,
     OrderCancelled,
-    OrderChanged,
     OrderDelivered,
     OrderPlaced,
     OrderRefunded,
     OrderShipped,
     ShipmentChanged,
 )
-from libs.common.events.values import OrderLine
 from services.intake.storefronts.shopify_fields import (
     Json,
     digest,
@@ -30,21 +25,12 @@ from services.intake.storefronts.shopify_fields import (
     maybe_object,
     maybe_objects,
     money,
-    parse_time,
     shop_money,
     text,
     total,
     webhook_event,
 )
 from services.intake.storefronts.webhook_event import WebhookEvent
-
-
-@dataclass(frozen=True, slots=True)
-class KnownLine:
-    """A line as intake knows it, and when the shop stated it."""
-
-    line: OrderLine
-    stated_at: datetime | None
 
 
 def placed(body: Json) -> list[WebhookEvent]:
@@ -75,35 +61,16 @@ def placed(body: Json) -> list[WebhookEvent]:
     return [webhook_event(f"orders/{order_id}/placed/{content}", OrderPlaced, order_id=order_id, **fields)]
 
 
-def order_of_edit(body: Json) -> str | None:
-    """Return the order that an edit names; None where the message is a whole order."""
-    return None if "line_items" in body else get_id(get_object(body, "order_edit"), "order_edit.order_id")
+def edited(body: Json) -> list[WebhookEvent]:
+    """Return the order where it is sent whole; nothing for an edit as differences.
 
-
-def edited(body: Json, customer_id: str, known: Sequence[KnownLine]) -> list[WebhookEvent]:
-    """Return the new quantities of known lines. Shopify sends differences here, and the whole order beside them.
-
-    A line whose quantity was stated later than the edit contains the difference already.
+    Two edits in succession would both be counted from the quantities known before the first. `orders/updated` comes
+    beside each and states the quantities themselves.
     """
     if "line_items" in body:
         return placed(body)
-    edit = get_object(body, "order_edit")
-    changed_at = parse_time(edit, "created_at")
-    changes = maybe_object(edit, "line_items")
-    lines = {each.line.line_id: each for each in known if each.stated_at is None or each.stated_at < changed_at}
-    quantities: dict[str, int] = {}
-    for field, sign in (("additions", 1), ("removals", -1)):
-        for each in maybe_objects(changes, field):
-            line_id, delta = get_id(each, f"order_edit.line_items.{field}.id"), each.get("delta")
-            if line_id in lines and isinstance(delta, int):
-                before = quantities.get(line_id, lines[line_id].line.quantity)
-                quantities[line_id] = max(0, before + sign * abs(delta))
-    if not quantities:
-        return []
-    ids = {"order_id": get_id(edit, "order_edit.order_id"), "customer_id": customer_id}
-    changed = [lines[line_id].line.with_quantity(quantity) for line_id, quantity in quantities.items()]
-    name = f"orders/edits/{get_id(edit, 'order_edit.id')}"
-    return [webhook_event(name, OrderChanged, **ids, changed_at=changed_at, lines=changed)]
+    get_object(body, "order_edit")
+    return []
 
 
 def cancelled(body: Json) -> list[WebhookEvent]:

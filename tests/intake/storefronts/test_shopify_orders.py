@@ -7,12 +7,11 @@ from typing import Any
 
 import pytest
 
-from libs.common.events.storefront import OrderChanged, OrderPlaced, OrderRefunded, OrderShipped, ShipmentChanged
-from libs.common.events.values import Language, Money, OrderLine
+from libs.common.events.storefront import OrderPlaced, OrderRefunded, OrderShipped, ShipmentChanged
+from libs.common.events.values import Language
 from services.intake.app import create_app
 from services.intake.settings import IntakeSettings
 from services.intake.storefronts.shopify import read
-from services.intake.storefronts.shopify_orders import KnownLine
 from services.intake.storefronts.webhook_event import WebhookContentError
 from tests.intake.storefronts.answers import published
 from tests.intake.storefronts.calls import by_shopify, shop_fulfillment, shop_order, shop_return, shopify
@@ -156,20 +155,20 @@ async def test_an_order_that_was_readdressed_is_published_again(live: Live) -> N
     assert [order["ship_to"]["street"] for order in await published(live)] == ["神宮前1-2-3", "新住所 1-1"]
 
 
-def test_an_edit_states_the_new_quantities_of_known_lines() -> None:
-    edit = {
-        "id": 7,
-        "order_id": 5,
-        "created_at": "2026-03-09T10:00:00Z",
-        "line_items": {"additions": [{"id": 9, "delta": 1}], "removals": [{"id": 1, "delta": 1}]},
-    }
-    price = Money(amount=Decimal(10), currency="JPY")
-    known = KnownLine(OrderLine(line_id="1", sku="K", name="急須", quantity=2, unit_price=price), None)
-    [event] = read("orders/edited", {"order_edit": edit}, "C-1", (known,))
-    assert isinstance(event.payload, OrderChanged)
-    assert [(line.line_id, line.quantity) for line in event.payload.lines] == [("1", 1)]
-    newer = KnownLine(known.line, event.payload.changed_at)
-    assert read("orders/edited", {"order_edit": edit}, "C-1", (newer,)) == []
+def an_edit(number: int) -> dict[str, Any]:
+    added = {"additions": [{"id": int(LINE), "delta": 1}], "removals": []}
+    at = f"2026-03-09T10:00:0{number}Z"
+    return {"order_edit": {"id": number, "order_id": 820982911946154508, "created_at": at, "line_items": added}}
+
+
+async def test_two_edits_in_succession_state_the_quantity_that_the_shop_states(live: Live) -> None:
+    bought = shop_order()["line_items"][0]
+    for number in (1, 2):
+        assert (await shopify(live, "orders/edited", an_edit(number))).json() == {"published": []}
+        more = {**bought, "quantity": bought["quantity"] + number}
+        whole = shop_order(line_items=[more], updated_at=f"2026-03-09T10:00:0{number}Z")
+        assert (await shopify(live, "orders/updated", whole)).status_code == 202
+    assert [order["lines"][0]["quantity"] for order in await published(live)] == [3, 4]
 
 
 def test_a_refund_of_the_shop_has_its_lines_its_shipping_and_its_transaction() -> None:
