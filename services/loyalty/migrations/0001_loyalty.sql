@@ -61,8 +61,9 @@ COMMENT ON TABLE entries IS 'append-only: a wrong entry is corrected by a compen
 CREATE UNIQUE INDEX entries_one_grant_per_cause ON entries (cause) WHERE from_account = 'issued';
 CREATE INDEX entries_of_issue ON entries (issue_id) WHERE issue_id IS NOT NULL;
 
--- Points spent on an order, and those of them that were returned.
-CREATE INDEX entries_spent_on_order ON entries (order_id) WHERE kind IN ('reserve', 'return');
+-- Points spent on an order, and those of them that were returned. The second condition keeps the planner from reading
+-- the whole index for a question about something else than an order.
+CREATE INDEX entries_spent_on_order ON entries (order_id) WHERE kind IN ('reserve', 'return') AND order_id IS NOT NULL;
 
 CREATE FUNCTION reject_change_of_entries() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
