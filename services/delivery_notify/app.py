@@ -18,6 +18,7 @@ from services.delivery_notify.policy.notification_rules import load_rules
 from services.delivery_notify.rendering import template_lint
 from services.delivery_notify.rendering.links import InertNoticeLinks, NoticeLinks
 from services.delivery_notify.rendering.renderer import Renderer
+from services.delivery_notify.rendering.shop import Shop
 from services.delivery_notify.sending.wiring import add_senders
 from services.delivery_notify.settings import NotifySettings
 from services.delivery_notify.store.conversations import Conversations
@@ -39,8 +40,17 @@ def create_app(settings: NotifySettings | None = None) -> FastAPI:
     service.add_retention(*sweeps(settings.contact_retention_days, settings.notice_retention_days))
     service.add_aggregate(Erasures(service.name, erase), CustomerErasureRequested)
     service.add_aggregate(CustomerMerges(move_customer), CustomerMerged)
-    renderer = Renderer(calendar, links, settings.shop, settings.templates_dir)
-    preview = Renderer(calendar, InertNoticeLinks(*addresses), settings.shop, settings.templates_dir)
+    shop = Shop(
+        settings.sender_name,
+        settings.shop_seller,
+        settings.shop_person,
+        settings.shop_contact,
+        settings.shop_url or "",
+        settings.shop_logo_url or "",
+        settings.shop_color,
+    )
+    renderer = Renderer(calendar, links, shop, settings.templates_dir)
+    preview = Renderer(calendar, InertNoticeLinks(*addresses), shop, settings.templates_dir)
     template_lint.check(renderer)
     add_senders(service, settings, renderer, calendar, conversations)
     pages = open_renderer(settings.public_url, settings.sender_name, settings.zone)

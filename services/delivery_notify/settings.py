@@ -3,12 +3,12 @@
 from datetime import time, timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, DirectoryPath, Field
+from pydantic import DirectoryPath, Field
 
 from libs.common.config.settings import Url
 from libs.common.http.signed_links import LinkSecrets
+from libs.common.web.colors import DEFAULT_COLOR, Color
 from services.delivery_notify.channels.settings import ChannelSettings
-from services.delivery_notify.rendering.shop import DEFAULT_COLOR, Shop, check_color
 
 OneLine = Annotated[str, Field(max_length=300, pattern=r"^[^\n\r|]*$")]
 
@@ -43,24 +43,12 @@ class NotifySettings(ChannelSettings):
     """Address of the shop's website, in the signature of mails."""
     shop_logo_url: Url | None = None
     """Picture above the mails, at most 40 pixels high as shown; needs a public `https` address."""
-    shop_color: Annotated[str, AfterValidator(check_color)] = DEFAULT_COLOR
+    shop_color: Color = DEFAULT_COLOR
     """Colour of buttons and links in mails, `#rrggbb`, dark enough for white text (contrast 4.5)."""
     contact_retention_days: Annotated[int, Field(ge=30)] = 730
     """Days after an order for which its contact is kept; must exceed the period for reports."""
     notice_retention_days: Annotated[int, Field(ge=30)] = 400
     """Days for which a sent notice is kept; the promise ledger stays."""
-
-    @property
-    def shop(self) -> Shop:
-        return Shop(
-            self.sender_name,
-            self.shop_seller,
-            self.shop_person,
-            self.shop_contact,
-            self.shop_url or "",
-            self.shop_logo_url or "",
-            self.shop_color,
-        )
 
     def rule_overrides(self) -> dict[str, Any]:
         """Return the rules of `notification_rules.toml` that these settings override."""

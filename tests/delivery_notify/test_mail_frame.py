@@ -9,8 +9,9 @@ from pydantic import ValidationError
 
 from libs.common.events.values import Language, Reason
 from libs.common.http.signed_links import Purpose, SignedLinks
+from libs.common.web.colors import DEFAULT_COLOR, check_color
 from services.delivery_notify.rendering.renderer import Renderer
-from services.delivery_notify.rendering.shop import DEFAULT_COLOR, Shop, check_color
+from services.delivery_notify.rendering.shop import Shop
 from services.delivery_notify.settings import NotifySettings
 from tests.delivery_notify.conversation_driver import CALENDAR
 from tests.delivery_notify.rendered_notices import LINKS, RENDERER, sample_notice
@@ -110,7 +111,7 @@ def test_markup_in_the_name_of_a_shop_is_text() -> None:
 @pytest.mark.parametrize(("color", "valid"), [("#2f5d50", True), ("#767676", True), ("#777777", False), ("red", False)])
 def test_white_text_stays_readable_on_the_colour_of_a_shop(color: str, valid: bool) -> None:
     if valid:
-        assert load_settings(shop_color=color).shop.color == check_color(color)
+        assert load_settings(shop_color=color).shop_color == check_color(color)
     else:
         with pytest.raises(ValidationError, match=r"contrast of 4\.\d|#rrggbb"):
             load_settings(shop_color=color)

@@ -10,6 +10,7 @@ import pytest
 from fastapi import FastAPI, Request
 
 from libs.common.config.settings import ServiceSettings
+from libs.common.events.json_text import well_formed
 from libs.common.http import body_limit
 from libs.common.http.body_limit import BodyLimitMiddleware
 from libs.common.http.connection_limits import ConnectionLimits
@@ -27,7 +28,7 @@ HOST = b"Host: shop\r\n"
 async def raw() -> AsyncIterator[RawClient]:
     """The server of every service with a small app."""
     app = FastAPI()
-    app.add_middleware(BodyLimitMiddleware, uploads=("/upload",))
+    app.add_middleware(BodyLimitMiddleware, repair=well_formed, uploads=("/upload",))
     install_problems(app)
 
     @app.get("/health/live")

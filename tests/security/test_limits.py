@@ -6,6 +6,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from libs.common.events.json_text import well_formed
 from libs.common.http import body_limit
 from libs.common.http.body_limit import BodyLimitMiddleware
 from services.intake.app import create_app
@@ -56,7 +57,7 @@ async def test_an_upload_is_asked_who_it_is_before_it_is_read(intake: FastAPI, p
 @pytest.mark.parametrize(("path", "received"), [("/text", "a\ufffdb"), ("/signed", "a\0b")])
 async def test_only_a_route_with_a_signature_gets_its_body_as_it_was_sent(path: str, received: str) -> None:
     app = FastAPI()
-    app.add_middleware(BodyLimitMiddleware, signed=("/signed",))
+    app.add_middleware(BodyLimitMiddleware, repair=well_formed, signed=("/signed",))
 
     @app.post(path)
     async def echo(text: dict[str, str]) -> str:

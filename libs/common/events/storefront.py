@@ -112,7 +112,8 @@ class OrderChanged(StorefrontOrderEvent):
     changed_at: UtcTime
     """Time of the change, by the shop's clock."""
     lines: tuple[OrderLine, ...] = ()
-    """Lines that were added or changed, each as it is now; quantity 0 removes a line. Other lines stay."""
+    """Lines that were added or changed, each as it is now; quantity 0 removes a line. Other lines stay. The promised
+    date of a known line stays as well: `order.promise_changed` and `order.delayed` move it."""
     contact: ContactChange | None = None
     """Corrected fields of the contact. Personal data."""
     ship_to: Address | None = None

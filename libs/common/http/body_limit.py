@@ -1,11 +1,11 @@
 """Middleware that limits size, duration and content of request bodies before they are parsed."""
 
 import asyncio
+from collections.abc import Callable
 
 from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from libs.common.events.json_text import well_formed
 from libs.common.http.problems import Problem
 
 MAX_BODY_BYTES = 64 * 1024
@@ -19,13 +19,19 @@ class BodyLimitMiddleware:
     """Answers 413 to a body over `MAX_BODY_BYTES` (announced or not), 408 to one slower than `BODY_SECONDS`, and 400
     or 422 to a raw NUL, which Postgres cannot store. In JSON, an escaped NUL and half a surrogate pair become U+FFFD.
 
-    Routes in `uploads` are exempt: they limit their multipart body while reading it. The bodies of routes in `signed`
-    stay as they were sent. A route is named by its full path template, as in `/u/{token}/photos`; a suffix or a header
-    would let a caller switch the limits off.
+    `repair` makes JSON text storable. Routes in `uploads` are exempt: they limit their multipart body while reading it.
+    The bodies of routes in `signed` stay as they were sent. A route is named by its full path template, as in
+    `/u/{token}/photos`; a suffix or a header would let a caller switch the limits off.
     """
 
-    def __init__(self, app: ASGIApp, uploads: tuple[str, ...] = (), signed: tuple[str, ...] = ()) -> None:
-        self.app = app
+    def __init__(
+        self,
+        app: ASGIApp,
+        repair: Callable[[bytes], bytes],
+        uploads: tuple[str, ...] = (),
+        signed: tuple[str, ...] = (),
+    ) -> None:
+        self.app, self._repair = app, repair
         self._uploads = [compile_path(path)[0] for path in uploads]
         self._signed = frozenset(signed)
 
@@ -54,7 +60,7 @@ class BodyLimitMiddleware:
 
     def _repaired(self, scope: Scope, body: bytes) -> bytes:
         """Return JSON with U+FFFD for half characters and NUL."""
-        return well_formed(body) if _is_json(scope) and scope["path"] not in self._signed else body
+        return self._repair(body) if _is_json(scope) and scope["path"] not in self._signed else body
 
 
 async def _read_body(receive: Receive) -> bytes | None:

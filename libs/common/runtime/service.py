@@ -18,6 +18,7 @@ from libs.common.config.settings import ServiceSettings
 from libs.common.decisions.clock import open_clock
 from libs.common.decisions.facts import Facts
 from libs.common.events.envelope import Payload
+from libs.common.events.json_text import well_formed
 from libs.common.events.registry import AnyEvent
 from libs.common.events.topics import Topic
 from libs.common.http import idempotency
@@ -200,7 +201,7 @@ class Service:
         )
         app.state.service = self
         app.state.api_keys = self.callers
-        app.add_middleware(BodyLimitMiddleware, uploads=uploads, signed=signed)
+        app.add_middleware(BodyLimitMiddleware, repair=well_formed, uploads=uploads, signed=signed)
         install_problems(app)
         for router in (*routers, health.router, ops_api.router, api_docs_routes(), entry_routes(pages or {})):
             app.include_router(router)

@@ -1,15 +1,9 @@
 """The shop as it appears in mails: name, signature, logo and colour."""
 
-import re
 from dataclasses import dataclass
 
 from libs.common.events.values import Language
-
-DEFAULT_COLOR = "#2f5d50"
-"""Background of buttons and colour of links; white text on it has a contrast of 7.5 (WCAG 2.2, 1.4.3 asks for 4.5)."""
-
-_MIN_CONTRAST = 4.5
-_COLOR = re.compile(r"#[0-9a-fA-F]{6}")
+from libs.common.web.colors import DEFAULT_COLOR
 
 _LABELS = {
     Language.JA: {"person": "担当：{}", "contact": "お問い合わせ：{}"},
@@ -40,22 +34,3 @@ class Shop:
         person = labels["person"].format(self.person) if self.person else ""
         contact = labels["contact"].format(self.contact) if self.contact else ""
         return [line for line in (self.name, person, contact, self.url) if line]
-
-
-def check_color(color: str) -> str:
-    """Raises `ValueError` for a colour that is not `#rrggbb` or on which white text is hard to read."""
-    if not _COLOR.fullmatch(color):
-        raise ValueError("not a colour; write it as #rrggbb")
-    contrast = 1.05 / (_luminance(color) + 0.05)
-    if contrast < _MIN_CONTRAST:
-        raise ValueError(
-            f"white text on it has a contrast of {contrast:.1f}; use a darker one (at least {_MIN_CONTRAST})"
-        )
-    return color
-
-
-def _luminance(color: str) -> float:
-    """Relative luminance of an sRGB colour (WCAG 2.2)."""
-    channels = [int(color[start : start + 2], 16) / 255 for start in (1, 3, 5)]
-    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels)
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
