@@ -29,7 +29,7 @@ class ServiceEnvironment:
     mail_from: str = "shop@example.jp"
 
     def of(self, service: str, database_url: str, public_url: str) -> dict[str, str]:
-        """Return the variables of one service; `public_url` is the address of its pages."""
+        """Make the folder of photos and return the variables of one service, whose pages are at `public_url`."""
         pages = {"PUBLIC_URL": public_url, "LINK_SECRETS": self.link_secret}
         own = {
             "intake": {**pages, **({"EVIDENCE_DIR": str(self.photos)} if self.photos else {})},
