@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from uuid import UUID
 
 from deploy.reconciliation.discrepancies import Discrepancy, DiscrepancyKind, Republication, rebuilt
 from deploy.reconciliation.snapshot import ArchivedEvent, Grant, SystemSnapshot
@@ -33,21 +34,23 @@ def _missing(snapshot: SystemSnapshot) -> Iterator[Discrepancy]:
         if case.resolved_at is None or due & causes:
             continue
         archived = snapshot.archive.get(case.issue_id, ())
-        arrived = [each for each in archived if isinstance(each.event.data, IssueResolved)]
-        current = [each for each in arrived if each.event.data.resolution == case.resolution]  # type: ignore[attr-defined]
-        if not current:
+        current = next((each for each in archived if _is_resolution(each, case.resolution)), None)
+        if current is None:
             continue  # the resolution itself never arrived, which is a finding of its own
         detail = f"resolution {case.resolution} has no grant and none withheld"
-        redrive = _if_unread(current[0])
+        redrive = _if_unread(current, case.issue_id)
         remedy = "" if redrive else DEAD_LETTERS
         kind = DiscrepancyKind.GRANT_MISSING
         yield Discrepancy(kind, case.issue_id, case.order_id, case.resolved_at, detail, redrive, remedy)
 
 
-def _if_unread(each: ArchivedEvent) -> Republication | None:
+def _is_resolution(each: ArchivedEvent, number: int) -> bool:
+    return isinstance(each.event.data, IssueResolved) and each.event.data.resolution == number
+
+
+def _if_unread(each: ArchivedEvent, issue_id: UUID) -> Republication | None:
     """Return the event for loyalty; None where loyalty applied it, or holds it as a dead letter."""
     is_open = any(unread.service == "loyalty" and unread.dead_letter is None for unread in each.unread)
-    issue_id = each.event.data.issue_id  # type: ignore[attr-defined]
     return Republication(each.author, issue_id, each.event) if is_open else None
 
 
@@ -58,18 +61,16 @@ def _unjustified(snapshot: SystemSnapshot, grant: Grant) -> Iterator[Discrepancy
     case, order_id, at = snapshot.cases.get(issue_id), payload.order_id or "", payload.granted_at
     resolution = int(payload.cause.rpartition(":")[2])
     if case is None or resolution > case.resolution:
-        detail, kind = f"{grant.net} points for resolution {resolution}, which returns lacks", _K.GRANT_WITHOUT_CAUSE
+        detail = f"{grant.net} points for resolution {resolution}, which returns lacks"
+        kind = DiscrepancyKind.GRANT_WITHOUT_CAUSE
         yield Discrepancy(kind, issue_id, order_id, at, detail, remedy=NO_RESOLUTION)
     elif case.cancelled_at or case.resolved_at is None or resolution < case.resolution:
         void = _voiding_event(snapshot, case, resolution)
-        redrive = _if_unread(void) if void else None
+        redrive = _if_unread(void, issue_id) if void else None
         since = void.event.time if void else case.cancelled_at or at
         detail = f"{grant.net} points for resolution {resolution}, which is void"
         remedy = "" if redrive else DEAD_LETTERS
-        yield Discrepancy(_K.GRANT_NOT_REVERSED, issue_id, order_id, since, detail, redrive, remedy)
-
-
-_K = DiscrepancyKind
+        yield Discrepancy(DiscrepancyKind.GRANT_NOT_REVERSED, issue_id, order_id, since, detail, redrive, remedy)
 
 
 def _voiding_event(snapshot: SystemSnapshot, case: Case, resolution: int) -> ArchivedEvent | None:
@@ -94,4 +95,4 @@ def _unpublished(snapshot: SystemSnapshot, payload: PointsGranted | PointsWithhe
         at: datetime = payload.granted_at if isinstance(payload, PointsGranted) else payload.withheld_at
         detail = f"{payload.TYPE.rpartition('.v')[0]} {payload.cause}"
         redrive = rebuilt("loyalty", issue_id, payload, at, payload.cause)
-        yield Discrepancy(_K.EVENT_UNPUBLISHED, issue_id, payload.order_id or "", at, detail, redrive)
+        yield Discrepancy(DiscrepancyKind.EVENT_UNPUBLISHED, issue_id, payload.order_id or "", at, detail, redrive)

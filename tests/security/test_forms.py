@@ -1,4 +1,4 @@
-"""Every page behind a session or a link, and every form on it, with odd input: never a 5xx answer.
+"""Pages behind a session or a link, and the forms on them, with odd input: never a 5xx answer.
 
 A signed-in member of staff with all rights, or a customer with a valid link, follows every link of the same part and
 sends every form that is found with one field changed at a time. Schemathesis reads documents, not pages.
