@@ -140,7 +140,8 @@ def test_while_the_customer_has_a_choice_no_date_is_named_for_the_replacement() 
 def test_a_report_that_lacks_a_detail_is_shown_as_received() -> None:
     asked_at = datetime(2027, 3, 1, 9, tzinfo=UTC)
     asked = {"type": IssueDetailsRequested.TYPE, "at": asked_at, "data": {}}
-    received, *_ = milestones([asked], "waiting_for_customer")
+    reminded = {**asked, "at": asked_at + timedelta(hours=3)}
+    received, *_ = milestones([asked, reminded], "waiting_for_customer")
     assert received == Milestone("accepted", asked_at)
 
 

@@ -62,8 +62,9 @@ def _milestone(code: str, event: Event | None, expected_on: date | None = None) 
 
 
 def _reported(timeline: Timeline) -> Event | None:
-    """Return the event that shows the report as received; one that lacks a detail was received as well."""
-    return last_event(timeline, issues.IssueAccepted.TYPE) or last_event(timeline, issues.IssueDetailsRequested.TYPE)
+    """Return the first event that shows the report as received; one that lacked a detail was received before that."""
+    received = (issues.IssueAccepted.TYPE, issues.IssueDetailsRequested.TYPE)
+    return next((event for event in timeline if event["type"] in received), None)
 
 
 def _outbound(timeline: Timeline, *, is_open: bool) -> list[Milestone]:
