@@ -3,7 +3,6 @@
 from fastapi import FastAPI
 
 from libs.common.config.settings import load
-from libs.common.decisions.shop_calendar import ShopCalendar
 from libs.common.events.customers import CustomerErasureRequested
 from libs.common.events.storefront import CustomerMerged
 from libs.common.http.signed_links import open_links
@@ -29,13 +28,14 @@ from services.delivery_notify.store.erasure import erase, sweeps
 def create_app(settings: NotifySettings | None = None) -> FastAPI:
     settings = settings or load(NotifySettings)
     service = Service("delivery_notify", settings, description=__doc__, publishes=PUBLISHES)
-    calendar = ShopCalendar(settings.zone)
+    calendars = settings.calendars
+    calendar = calendars.shop
     secrets = [secret.get_secret_value() for secret in settings.link_secrets]
     addresses = (settings.public_url, secrets, settings.customer_pages_url or "")
     links = NoticeLinks(*addresses)
-    rules = load_rules(calendar, **settings.rule_overrides())
+    rules = load_rules(calendars, **settings.rule_overrides())
     conversations = Conversations(rules)
-    service.prepare(calendar.prepare)
+    service.prepare(calendars.prepare)
     service.add_aggregate(conversations, *SUBSCRIBES)
     service.add_retention(*sweeps(settings.contact_retention_days, settings.notice_retention_days))
     service.add_aggregate(Erasures(service.name, erase), CustomerErasureRequested)

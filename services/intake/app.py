@@ -55,7 +55,7 @@ def create_app(settings: IntakeSettings | None = None) -> FastAPI:
     settings = settings or load(IntakeSettings)
     description = "Takes reports of what is wrong with an order, and shows where each of them is."
     service = Service("intake", settings, description=description, publishes=PUBLISHES)
-    orders, publisher = Orders(read_rules(settings.business_hours)), WebhookPublisher()
+    orders, publisher = Orders(read_rules(settings.calendars.shop_hours)), WebhookPublisher()
     commands = IntakeCommands(service, orders)
     s3 = S3Access(
         settings.evidence_s3_endpoint,

@@ -8,11 +8,10 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, StringConstraints, model_validator
 from pydantic_settings import NoDecode
 
-from libs.common.config.settings import ServiceSettings, Url
-from libs.common.decisions.shop_calendar import ShopCalendar
+from libs.common.config.calendar_file import CalendarSettings
+from libs.common.config.settings import Url
 from libs.common.http.signed_links import LinkSecrets
 from libs.common.http.standard_webhooks import WebhookSecrets, long_secrets
-from services.intake.policy.business_hours import BusinessHours
 
 
 def _parse_urls(value: object) -> object:
@@ -46,20 +45,11 @@ def _check_trace_url(value: str) -> str:
     return value
 
 
-def _days(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    days = [part.strip() for part in value.split(",") if part.strip()]
-    if not all(day in "0123456" and len(day) == 1 for day in days):
-        raise ValueError("write weekdays as numbers, separated by commas: 0 is Monday, 6 is Sunday")
-    return tuple(map(int, days))
-
-
 ShopifySecrets = Annotated[tuple[SecretStr, ...], NoDecode, long_secrets("the client secret of the Shopify app")]
 """The secrets that Shopify signs with: several at once, so that one is changed without a pause."""
 
 
-class PageSettings(ServiceSettings):
+class PageSettings(CalendarSettings):
     """Settings of the desk and of customer pages."""
 
     shop_name: Annotated[str, StringConstraints(min_length=1, max_length=80)] = "Sakidashi"
@@ -121,27 +111,13 @@ class IntakeSettings(PageSettings):
     """Retention of descriptions after their issue was closed."""
     photos_per_issue: Annotated[int, Field(ge=1, le=50)] = 10
     """Photos accepted per issue."""
-    shop_country: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")] = "JP"
-    """Country whose public holidays are closed days."""
-    shop_closed_weekdays: Annotated[tuple[int, ...], NoDecode, BeforeValidator(_days)] = (5, 6)
-    """Weekdays on which the shop is closed, 0 (Monday) to 6 with commas between them."""
-    shop_opens: Annotated[int, Field(ge=0, le=22)] = 10
-    """Hour at which the shop's staff start to answer."""
-    shop_closes: Annotated[int, Field(ge=1, le=23)] = 18
-    """Full hours, local: response targets are measured in business hours."""
 
     @model_validator(mode="after")
     def _goes_together(self) -> Self:
         if self.evidence_url is None and self.evidence_dir is None:
             raise ValueError("evidence_url: missing; set file:///folder or s3://bucket/prefix")
-        _ = self.business_hours
         return self
 
     @property
     def evidence_location(self) -> str:
         return self.evidence_url or (self.evidence_dir or Path()).absolute().as_uri()
-
-    @property
-    def business_hours(self) -> BusinessHours:
-        calendar = ShopCalendar(self.zone, self.shop_country, self.shop_closed_weekdays)
-        return BusinessHours(calendar, self.shop_opens, self.shop_closes)

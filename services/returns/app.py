@@ -5,7 +5,6 @@ from dataclasses import replace
 from fastapi import FastAPI
 
 from libs.common.config.settings import load
-from libs.common.decisions.shop_calendar import ShopCalendar
 from libs.common.events import topics
 from libs.common.events.customers import CustomerErased, CustomerErasureRequested
 from libs.common.events.rejections import EventRejected
@@ -36,14 +35,14 @@ def create_app(settings: ReturnsSettings | None = None) -> FastAPI:
         description="Cases: the replacement, the return of the item, the refund, and reviews by staff.",
         publishes=(*PUBLISHES, CustomerErased, EventRejected),
     )
-    rules = CaseRules(read_policies(settings.policy_file), ShopCalendar(settings.zone, settings.shop_country))
+    rules = CaseRules(read_policies(settings.policy_file), settings.calendars)
     address_keys = tuple(key.get_secret_value().encode() for key in settings.address_key)
     cases = Cases(rules, address_keys)
 
     def on_policy_change(policies: ReturnPolicies) -> None:
         cases.rules = replace(cases.rules, policies=policies)
 
-    service.prepare(rules.calendar.prepare)
+    service.prepare(rules.calendars.prepare)
     # Issues are consumed promptly, because a replacement should ship as soon as possible.
     service.add_aggregate(cases, *SUBSCRIBES, promptly=(topics.ISSUES,))
     service.add_aggregate(KnownOrders(OrderSnapshots(address_keys)), *ORDER_SUBSCRIBES)

@@ -25,6 +25,7 @@ from deploy.local.ports import LOOPBACK, free_port
 from deploy.local.process_guard import exit_on_signals
 from deploy.local.processes import Supervisor, answers_ok
 from deploy.local.service_environment import ServiceEnvironment, service_command
+from libs.common.decisions.calendars import Calendars
 from libs.common.decisions.clock import SystemClock
 from libs.common.decisions.shop_calendar import ShopCalendar
 from libs.common.events.envelope import Payload
@@ -48,7 +49,7 @@ async def seed(database: postgres.DatabaseAccess, notices: int) -> None:
     conn = await asyncpg.connect(database.owner_url)
     try:
         runner = DecisionRunner("delivery_notify", SystemClock(), Tracing("delivery_notify", None))
-        rules = replace(load_rules(ShopCalendar(ZoneInfo("Asia/Tokyo"))), batching_delay=timedelta(0))
+        rules = replace(load_rules(Calendars.of(ShopCalendar(ZoneInfo("Asia/Tokyo")))), batching_delay=timedelta(0))
         conversations = Conversations(rules)
         for begin in range(0, notices, BATCH):
             events = [event for n in range(begin, min(begin + BATCH, notices)) for event in late(n)]

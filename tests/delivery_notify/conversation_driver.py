@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from libs.common.decisions.calendars import Calendars
 from libs.common.decisions.facts import Anomaly, CancelTimer, Fact, Ignored, SetTimer, TimerFired
 from libs.common.decisions.ids import derived_id
 from libs.common.decisions.shop_calendar import ShopCalendar
@@ -36,7 +37,8 @@ from services.delivery_notify.policy.notification_rules import NotificationRules
 
 TOKYO = ZoneInfo("Asia/Tokyo")
 CALENDAR = ShopCalendar(TOKYO)
-RULES = load_rules(CALENDAR)
+CALENDARS = Calendars.of(CALENDAR)
+RULES = load_rules(CALENDARS)
 MONDAY = datetime(2027, 3, 1, 1, 0, tzinfo=UTC)
 """Monday, 1 March 2027, 10:00 in the shop."""
 FRIDAY, NEXT_WEDNESDAY, NEXT_FRIDAY = date(2027, 3, 5), date(2027, 3, 10), date(2027, 3, 12)

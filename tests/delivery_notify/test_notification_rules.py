@@ -6,9 +6,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from libs.common.decisions.calendars import Calendars
 from libs.common.decisions.shop_calendar import ShopCalendar
 from services.delivery_notify.policy.notification_rules import FILE, NotificationRules, load_rules
-from tests.delivery_notify.conversation_driver import CALENDAR, FRIDAY, MONDAY, RULES, at
+from tests.delivery_notify.conversation_driver import CALENDARS, FRIDAY, MONDAY, RULES, at
 
 TEXT = FILE.read_text(encoding="utf-8")
 
@@ -16,7 +17,7 @@ TEXT = FILE.read_text(encoding="utf-8")
 def load(tmp_path: Path, text: str) -> NotificationRules:
     file = tmp_path / "rules.toml"
     file.write_text(text, encoding="utf-8")
-    return load_rules(CALENDAR, file)
+    return load_rules(CALENDARS, file)
 
 
 def edited(old: str, new: str) -> str:
@@ -68,11 +69,11 @@ def test_a_file_in_another_encoding_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "rules.toml"
     file.write_bytes(b"\xff\xfe[ship]")
     with pytest.raises(ValueError, match=r"^rules\.toml: not TOML in UTF-8"):
-        load_rules(CALENDAR, file)
+        load_rules(CALENDARS, file)
 
 
 def test_a_setting_overrides_the_file_and_an_unset_one_does_not() -> None:
-    rules = load_rules(CALENDAR, ship_cutoff=time(15, 30), delivery_cutoff=None, overdue_grace=timedelta(0))
+    rules = load_rules(CALENDARS, ship_cutoff=time(15, 30), delivery_cutoff=None, overdue_grace=timedelta(0))
     assert (rules.ship_cutoff, rules.delivery_cutoff, rules.overdue_grace) == (time(15, 30), time(20), timedelta(0))
 
 
@@ -88,7 +89,7 @@ def test_the_next_update_is_on_an_open_day_of_the_shop() -> None:
 
 def test_a_day_ends_at_midnight_in_the_shop() -> None:
     assert RULES.end_of(FRIDAY) == datetime(2027, 3, 5, 15, tzinfo=UTC)
-    berlin = load_rules(ShopCalendar(ZoneInfo("Europe/Berlin"), "DE"))
+    berlin = load_rules(Calendars.of(ShopCalendar(ZoneInfo("Europe/Berlin"), "DE")))
     assert berlin.end_of(date(2027, 3, 27)) == datetime(2027, 3, 27, 23, tzinfo=UTC)
     assert berlin.end_of(date(2027, 3, 28)) == datetime(2027, 3, 28, 22, tzinfo=UTC)  # summer time began
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from libs.common.decisions.calendars import Calendars
 from libs.common.events.notices import NoticeKind
 from libs.common.events.storefront import OrderCancelled, OrderPromiseChanged, PreorderProgressed
 from libs.common.events.values import Choice
@@ -31,7 +32,7 @@ from tests.delivery_notify.conversation_driver import (
 
 HOUR = timedelta(hours=1)
 APRIL, MAY, JUNE = date(2027, 4, 1), date(2027, 5, 1), date(2027, 6, 30)
-FROM_ORDER = load_rules(CALENDAR, preorder_schedule="from_order")
+FROM_ORDER = load_rules(Calendars.of(CALENDAR), preorder_schedule="from_order")
 PREPAID = {"amount": {"amount": "3800", "currency": "JPY"}, "received_at": MONDAY}
 
 

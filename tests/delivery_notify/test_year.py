@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from libs.common.decisions.calendars import Calendars
 from libs.common.decisions.shop_calendar import ShopCalendar
 from libs.common.events.envelope import Payload
 from libs.common.events.notices import CustomerDecided, DecidedBy, NoticeKind
@@ -38,7 +39,7 @@ ONE = (LineQuantity(line_id="1", quantity=1),)
 
 
 def rules_in(market: str) -> NotificationRules:
-    return load_rules(ShopCalendar(ZoneInfo(ZONES[market]), market))
+    return load_rules(Calendars.of(ShopCalendar(ZoneInfo(ZONES[market]), market)))
 
 
 @dataclass

@@ -2,9 +2,11 @@
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from libs.common.decisions.shop_calendar import ShopCalendar
 from libs.common.events.carrier import CollectionAttemptFailed, CollectionCollected, ParcelException
 from libs.common.events.issues import IssueCollectionWindowChosen, IssueDetailsRequested, IssueRated, IssueReopened
 from libs.common.events.values import Choice, LineQuantity, Reason, Remedy, StaffAction, TimeWindow
@@ -17,6 +19,8 @@ from tests.intake.case_events import ObservedCase, observed
 from tests.returns.cases import ISSUE, line
 from tests.returns.partner_events import customer_says, staff_says
 
+EVERY_DAY = ShopCalendar(ZoneInfo("Asia/Tokyo"), None, ())
+
 
 def progress(case: ObservedCase) -> dict[str, date | datetime | None]:
     """Return when each milestone was reached, or the day on which it is expected."""
@@ -24,7 +28,7 @@ def progress(case: ObservedCase) -> dict[str, date | datetime | None]:
 
 
 def view(case: ObservedCase) -> StatusView:
-    return build_status_view(case.timeline, case.status, case.today)
+    return build_status_view(case.timeline, case.status, case.today, EVERY_DAY)
 
 
 def in_days(case: ObservedCase, days: int) -> date:
@@ -323,3 +327,21 @@ def test_points_shown_are_those_that_are_left_and_final_once_vested() -> None:
 def test_a_refund_from_the_start_shows_no_parcel() -> None:
     case = observed(Reason.CHANGED_MIND, requested_remedy=Remedy.REFUND)
     assert [*progress(case)] == ["accepted", "collected", "resolved"]
+
+
+def test_the_page_names_the_day_of_the_next_update_that_the_last_mail_named() -> None:
+    case = observed(Reason.DEFECTIVE)
+    announced = in_days(case, 3)
+    case.observe(case.sample("notice.sent.v1", issue_id=case.ids["issue_id"], next_update_by=announced))
+    case.observe(case.sample("notice.sent.v1", issue_id=case.ids["issue_id"], next_update_by=None))
+    assert view(case).next_update_by == announced
+
+
+def test_no_collection_window_is_offered_on_a_day_without_a_courier() -> None:
+    carrier = ShopCalendar(ZoneInfo("Asia/Tokyo"), None, (6,))
+    case = delivered()
+    days = {
+        window.day for window in build_status_view(case.timeline, case.status, case.today, carrier).available_windows
+    }
+    assert len(days) == 7
+    assert all(carrier.is_open(day) for day in days)

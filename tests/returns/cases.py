@@ -8,6 +8,7 @@ from typing import Any, Self, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from libs.common.config.calendar_file import BUNDLED_CALENDAR, read_calendars
 from libs.common.decisions.facts import Anomaly, CancelTimer, Fact, Facts, Ignored, SetTimer, TimerFired
 from libs.common.decisions.ids import derived_id
 from libs.common.decisions.shop_calendar import ShopCalendar
@@ -48,7 +49,7 @@ TUESDAY = datetime(2026, 3, 10, 1, tzinfo=UTC)
 """10:00 in Tokyo; the days around it are open until the weekend, and Friday the 20th is a holiday."""
 
 CALENDAR = ShopCalendar(ZoneInfo("Asia/Tokyo"))
-RULES = CaseRules(read_policies(), CALENDAR)
+RULES = CaseRules(read_policies(), read_calendars(BUNDLED_CALENDAR, CALENDAR.zone))
 HOME = Address(
     name="Sato Hana", postal_code="150-0001", country="JP", city="Shibuya", street="1-2-3", phone="0312345678"
 )

@@ -1,5 +1,7 @@
 """Attempts of the courier: missed, too early, silent, and goods that do not arrive."""
 
+from datetime import timedelta
+
 from libs.common.events.carrier import CollectionRequested, ParcelException
 from libs.common.events.issues import IssueCollectionRequested, IssueReviewRequested
 from libs.common.events.values import Reason
@@ -7,12 +9,12 @@ from tests.returns.cases import ISSUE, open_scenario, refusal_reasons
 from tests.returns.partner_answers import FRIDAY, MONDAY, THURSDAY
 
 
-def test_nobody_home_is_tried_again_on_the_next_open_day() -> None:
+def test_nobody_home_is_tried_again_on_the_next_day_of_the_carrier() -> None:
     scenario = open_scenario(Reason.CHANGED_MIND)
     scenario.book(FRIDAY)
     scenario.later(days=3).miss()
     again = scenario.last(IssueCollectionRequested)
-    assert (again.attempt, again.earliest_date) == (2, MONDAY)
+    assert (again.attempt, again.earliest_date) == (2, FRIDAY + timedelta(days=1))
 
 
 def test_a_failure_of_an_earlier_attempt_does_not_count_against_the_next() -> None:

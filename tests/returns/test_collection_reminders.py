@@ -16,7 +16,7 @@ from libs.common.events.values import LineQuantity, Reason, TimeWindow, Variant
 from services.returns.domain.state.exposure import CourierVisit
 from services.returns.domain.state.inbound_leg import InboundStatus
 from services.returns.domain.state.review_causes import ReviewCause
-from tests.returns.cases import CALENDAR, ISSUE, CaseScenario, line, open_scenario, refusal_reasons
+from tests.returns.cases import CALENDAR, ISSUE, RULES, CaseScenario, line, open_scenario, refusal_reasons
 
 VISIT = UUID(int=7)
 
@@ -95,13 +95,13 @@ def test_the_same_window_again_is_one_appointment() -> None:
     assert len(scenario.all(CollectionRequested)) == before
 
 
-def test_a_missed_window_is_rebooked_for_the_next_open_day() -> None:
+def test_a_missed_window_is_rebooked_for_the_next_day_of_the_carrier() -> None:
     scenario = delivered(open_scenario())
     pick(scenario, today(scenario) + timedelta(days=1))
     scenario.later(days=1).miss()
     asked = scenario.last(CollectionRequested)
     assert asked.window is None
-    assert asked.earliest_date == CALENDAR.next_open(today(scenario) + timedelta(days=1))
+    assert asked.earliest_date == RULES.calendars.carrier().open_day_after(today(scenario))
 
 
 def test_the_clock_of_reminders_starts_when_the_replacement_is_there() -> None:

@@ -84,7 +84,7 @@ def test_a_case_goes_on_under_the_version_it_was_decided_under() -> None:
     present = RULES.policies.versions["2026-01"]
     terms = present.limits.model_copy(update={"collection_answer_hours": 1})
     newer = present.model_copy(update={"version": "2026-02", "in_force_from": date(2026, 2, 1), "terms": terms})
-    scenario.rules = CaseRules(ReturnPolicies.from_policies([present, newer]), RULES.calendar)
+    scenario.rules = CaseRules(ReturnPolicies.from_policies([present, newer]), RULES.calendars)
     choose(scenario, Choice.REFUND)
     assert scenario.known.policy_version == "2026-01"
     assert scenario.known.inbound.due_at == scenario.now + timedelta(hours=present.limits.collection_answer_hours)

@@ -6,7 +6,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
 
-from libs.common.config.settings import ServiceSettings, Url
+from libs.common.config.calendar_file import CalendarSettings
+from libs.common.config.settings import Url
 from libs.common.events.values.texts import mail_address
 from libs.common.http.standard_webhooks import WebhookSecrets
 
@@ -39,7 +40,7 @@ _REQUIRED_BY_CHANNEL = {
 }
 
 
-class ChannelSettings(ServiceSettings):
+class ChannelSettings(CalendarSettings):
     smtp_url: Annotated[SecretStr, AfterValidator(_check_smtp_url)]
     """Mail server, `smtp(s)://[user:password@]host:port[?starttls]`; `discard://` sends nothing."""
     mail_from: Annotated[str, AfterValidator(_check_mail_address)]

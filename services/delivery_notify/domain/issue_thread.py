@@ -66,7 +66,10 @@ class Appointment:
 
 @dataclass(frozen=True)
 class IssueThread:
-    """Notices about one issue. `pending` is due at `notify_at`; `missed_visits` counts failed collections."""
+    """Notices about one issue. `pending` is due at `notify_at`; `missed_visits` counts failed collections.
+
+    `next_update_by` is the day that the answer to the report named for the next update.
+    """
 
     issue_id: UUID
     customer_id: str
@@ -85,6 +88,7 @@ class IssueThread:
     missed_visits: int = 0
     apology: ApologyPoints | None = None
     appointment: Appointment | None = None
+    next_update_by: date | None = None
 
 
 def mark_answered(thread: IssueThread) -> IssueThread:

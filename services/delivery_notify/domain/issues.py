@@ -68,7 +68,7 @@ def for_thread(handler: ThreadHandler) -> Callable[[ConversationDecision, IssueE
 
 
 def on_accepted(decision: ConversationDecision, thread: IssueThread, event: IssueAccepted) -> None:
-    thread = replace(thread, reason=event.reason, items=_items(event.lines))
+    thread = replace(thread, reason=event.reason, items=_items(event.lines), next_update_by=event.next_update_by)
     if not thread.answered and thread.pending in (None, PendingNotice.POINTS):
         thread = replace(thread, pending=PendingNotice.PLAN, notify_at=decision.now + PLAN_DELAY)
     decision.put_thread(thread)
@@ -101,7 +101,9 @@ def on_update_due(decision: ConversationDecision, issue_id: UUID) -> None:
 
 
 def _notify_accepted(decision: ConversationDecision, thread: IssueThread) -> None:
-    day = decision.rules.calendar.add_open_days(decision.today, 1)
+    day = thread.next_update_by
+    if day is None or day <= decision.today:
+        day = decision.rules.next_update_by(decision.now, 0)
     facts = NoticeFacts(plan="wait", day=day, next_update_by=day, **issue_facts(decision.state, thread))
     decision.put_thread(await_update(replace(thread, answered=True), decision.rules.update_time(day)))
     notify_issue(decision, thread, NoticeKind.ISSUE_ACCEPTED, facts, cause=(thread.issue_id,))

@@ -123,23 +123,25 @@ def _deliverable(decision: ConversationDecision, ship_day: date | None, day: dat
     """Return this delivery date, or the next one of the policy for a line that ships after it."""
     if day is None or ship_day is None or ship_day <= day:
         return day
-    return decision.rules.calendar.add_open_days(ship_day, decision.rules.transit_days)
+    return decision.rules.calendars.carrier().add_open_days(ship_day, decision.rules.transit_days)
 
 
 def _ship_day(decision: ConversationDecision, line: Line) -> date:
     """The policy's ship date, before the delivery date while that can still be kept: it has its own deadline."""
     days, today = _renewals(SHIP, line, decision.rules), decision.today
-    day = decision.rules.calendar.add_open_days(today, days[line.shipping.renewals])
+    warehouse = decision.rules.calendars.warehouse()
+    day = warehouse.add_open_days(today, days[line.shipping.renewals])
     delivery = line.delivery
     if delivery.day is None or delivery.updates_sent or day < delivery.day or delivery.day <= today:
         return day
-    return max(delivery.day - timedelta(days=1), today + timedelta(days=1))
+    return max(warehouse.previous_open(delivery.day - timedelta(days=1)), warehouse.open_day_after(today))
 
 
 def _delivery_day(decision: ConversationDecision, line: Line) -> date:
     """The policy's delivery date, counted from the ship date if that is to come, else from today."""
-    calendar, rules = decision.rules.calendar, decision.rules
+    rules = decision.rules
+    carrier = rules.calendars.carrier()
     if line.open and line.shipping.day and line.shipping.day > decision.today:
-        return calendar.add_open_days(line.shipping.day, rules.transit_days)
+        return carrier.add_open_days(line.shipping.day, rules.transit_days)
     days = rules.delivery_renewals or (1,)
-    return calendar.add_open_days(decision.today, days[min(line.delivery.renewals, len(days) - 1)])
+    return carrier.add_open_days(decision.today, days[min(line.delivery.renewals, len(days) - 1)])

@@ -1,4 +1,4 @@
-"""Notification rules (`notification_rules.toml`) with the shop calendar."""
+"""Notification rules (`notification_rules.toml`) with the calendars of the parties."""
 
 import tomllib
 from dataclasses import dataclass, replace
@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from libs.common.decisions.calendars import Calendars
 from libs.common.decisions.shop_calendar import ShopCalendar
 
 FILE = Path(__file__).with_name("notification_rules.toml")
@@ -17,7 +18,7 @@ FILE = Path(__file__).with_name("notification_rules.toml")
 class NotificationRules:
     """Rules for notices about promises. Cutoffs are local times; renewals, gaps and transit count open days."""
 
-    calendar: ShopCalendar
+    calendars: Calendars
     ship_cutoff: time = time(18)
     delivery_cutoff: time = time(20)
     ship_renewals: tuple[int, ...] = ()
@@ -31,6 +32,11 @@ class NotificationRules:
     overdue_grace: timedelta = timedelta(minutes=15)
     deadline_margin: timedelta = timedelta(minutes=1)
     preorder_schedule: str = "half_month"
+
+    @property
+    def calendar(self) -> ShopCalendar:
+        """The shop's calendar: for updates, answers and local times."""
+        return self.calendars.shop
 
     def update_gap(self, updates_sent: int) -> int:
         """Return the open days to the next update."""
@@ -102,11 +108,11 @@ class _RulesFile(_Section):
     preorders: _Preorders
 
 
-def load_rules(calendar: ShopCalendar, file: Path = FILE, **changes: Any) -> NotificationRules:
+def load_rules(calendars: Calendars, file: Path = FILE, **changes: Any) -> NotificationRules:
     """Load the rules of the file; `changes` (settings) override them. Raises `ValueError` naming every wrong key."""
     read = _read(file)
     rules = NotificationRules(
-        calendar,
+        calendars,
         ship_cutoff=read.ship.cutoff,
         delivery_cutoff=read.delivery.cutoff,
         ship_renewals=read.ship.renewals,

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from fastapi import Depends, Request
 
-from libs.common.decisions.shop_calendar import ShopCalendar
+from libs.common.decisions.calendars import Calendars
 from libs.common.http.signed_links import LinkInvalidError, Purpose
 from libs.common.runtime.service import Service
 from services.intake.customer_pages.links import CustomerPageLinks
@@ -25,7 +25,7 @@ class CustomerPages:
     evidence: EvidenceUploads
     links: CustomerPageLinks
     renderer: CustomerPageRenderer
-    calendar: ShopCalendar
+    calendars: Calendars
 
     @property
     def service(self) -> Service:
@@ -35,7 +35,7 @@ class CustomerPages:
         return self.service.clock.now()
 
     def today(self) -> date:
-        return self.now().astimezone(self.service.settings.zone).date()
+        return self.calendars.shop.day(self.now())
 
     async def receive_form(self, request: Request, subject: str) -> tuple[dict[str, str], list[StoredPhoto]]:
         """Return the fields and photos of a form, within the quota of this subject. Raises `Problem`."""

@@ -45,7 +45,9 @@ async def choose_window(pages: CurrentPages, request: Request, token: str) -> Re
     if issue is None:
         return pages.renderer.invalid_link(request)
     window = parse_window(form.get("window", ""))
-    if window is None or window not in available_windows(issue["timeline"], issue["status"], pages.today()):
+    if window is None or window not in available_windows(
+        issue["timeline"], issue["status"], pages.today(), pages.calendars.carrier()
+    ):
         return await _status_page(pages, request, token, 422, "window")
     async with pages.service.transaction() as tx:
         chosen = IssueCollectionWindowChosen(
@@ -109,7 +111,7 @@ async def _status_page(
         page_language(request, customer_language(timeline)),
         status,
         issue=issue,
-        view=build_status_view(timeline, issue["status"], pages.today()),
+        view=build_status_view(timeline, issue["status"], pages.today(), pages.calendars.carrier()),
         can_withdraw=issue["status"] in WITHDRAWABLE,
         is_closed=issue["status"] in CLOSED,
         survey_url=pages.links.survey(issue["issue_id"], pages.now()) if is_resolved else None,

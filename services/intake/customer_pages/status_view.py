@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from libs.common.decisions.shop_calendar import ShopCalendar
 from libs.common.events import issues, loyalty, notices
 from libs.common.events.values import Language, StaffAction, TimeWindow
 from libs.common.web.carriers import tracking_url
@@ -24,6 +25,7 @@ from services.intake.customer_pages.milestones import (
 COURIER_HOURS: tuple[tuple[int, int], ...] = ((9, 12), (14, 16), (16, 18), (18, 20), (19, 21))
 """The usual windows of couriers in Japan."""
 DAYS_OFFERED = 7
+_NAMES_NEXT_UPDATE = (notices.NoticeSent.TYPE, issues.IssueAccepted.TYPE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +45,9 @@ class StatusView:
     is_rated: bool
 
 
-def build_status_view(timeline: Timeline, status: str, today: date) -> StatusView:
+def build_status_view(timeline: Timeline, status: str, today: date, carrier: ShopCalendar) -> StatusView:
     parcel = _last_parcel(timeline)
     booked = _last_data(current_collection(timeline), issues.IssueCollectionBooked.TYPE)
-    accepted = _last_data(timeline, issues.IssueAccepted.TYPE)
     is_over = _collection_is_over(timeline, status)
     granted, reversed_ = _points(timeline, loyalty.PointsGranted.TYPE), _points(timeline, loyalty.PointsReversed.TYPE)
     return StatusView(
@@ -56,22 +57,28 @@ def build_status_view(timeline: Timeline, status: str, today: date) -> StatusVie
         tracking_url=tracking_url(parcel.get("carrier"), parcel.get("tracking_number")),
         window=None if is_over else _parse_window(booked),
         requested_window=None if is_over else _unconfirmed_window(timeline),
-        available_windows=available_windows(timeline, status, today),
+        available_windows=available_windows(timeline, status, today, carrier),
         points=max(0, granted - reversed_),
         points_vested=_points(timeline, loyalty.PointsVested.TYPE) > 0,
-        next_update_by=parse_date(accepted.get("next_update_by")),
+        next_update_by=_next_update(timeline),
         is_rated=_is_rated(timeline),
     )
 
 
-def available_windows(timeline: Timeline, status: str, today: date) -> list[TimeWindow]:
-    """Return the collection windows that the customer may choose, from request to collection."""
+def available_windows(timeline: Timeline, status: str, today: date, carrier: ShopCalendar) -> list[TimeWindow]:
+    """Return the collection windows that the customer may choose, from request to collection, on the carrier's days."""
     requested = _last_data(timeline, issues.IssueCollectionRequested.TYPE)
     if not requested or _collection_is_over(timeline, status):
         return []
     first = max(today + timedelta(days=1), date.fromisoformat(requested["earliest_date"]))
-    days = [first + timedelta(days=number) for number in range(DAYS_OFFERED)]
+    days = [carrier.add_open_days(first, number) for number in range(DAYS_OFFERED)]
     return [TimeWindow(day=day, from_hour=begin, to_hour=end) for day in days for begin, end in COURIER_HOURS]
+
+
+def _next_update(timeline: Timeline) -> date | None:
+    """Return the day of the next update as the last notice names it, or else the answer to the report."""
+    named = (event["data"].get("next_update_by") for event in reversed(timeline) if event["type"] in _NAMES_NEXT_UPDATE)
+    return parse_date(next(filter(None, named), None))
 
 
 def _last_parcel(timeline: Timeline) -> Mapping[str, Any]:

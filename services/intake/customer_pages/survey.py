@@ -57,7 +57,7 @@ async def _survey_page(
         return pages.renderer.page("closed.html", language, 409, code="not_resolved")
     async with pages.service.pool.acquire() as conn:
         score = await read_rating(conn, issue["issue_id"], resolution)
-    contact_by = pages.calendar.add_open_days(pages.calendar.day(pages.now()), 1)
+    contact_by = pages.calendars.shop.add_open_days(pages.today(), 1)
     return pages.renderer.page(
         "survey.html", language, status, score=score, unhappy=UNHAPPY_SCORE, fault=fault, contact_by=contact_by
     )

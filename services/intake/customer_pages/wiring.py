@@ -31,5 +31,5 @@ def open_customer_pages(
         evidence=evidence,
         links=CustomerPageLinks(settings.public_url, links),
         renderer=renderer,
-        calendar=settings.business_hours.calendar,
+        calendars=settings.calendars,
     )

@@ -122,9 +122,9 @@ def _request(decision: OrderDecision, pending: PendingReport) -> None:
 
 
 def _next_reminder(pending: PendingReport, now: datetime, rules: IntakeRules) -> datetime:
-    calendar, requested_at = rules.hours.calendar, pending.requested_at or now
+    requested_at = pending.requested_at or now
     days = (rules.hours.open_day(requested_at, count) for count in rules.required_details.remind_open_days)
-    moments = (calendar.moment(day, rules.hours.opens) for day in days)
+    moments = (rules.hours.opening(day) for day in days)
     return min((at for at in moments if now < at < pending.due_at), default=pending.due_at)
 
 

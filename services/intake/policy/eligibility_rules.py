@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
+from libs.common.decisions.business_hours import BusinessHours
 from libs.common.decisions.shop_calendar import ShopCalendar
 from libs.common.events.faults import fault_texts
 from libs.common.events.values import Reason
-from services.intake.policy.business_hours import BusinessHours
 from services.intake.policy.required_details import RequiredDetailsPolicy, read_required_details
 
 DEFAULT_FILE = Path(__file__).with_name("eligibility_rules.toml")

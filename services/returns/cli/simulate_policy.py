@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
-from libs.common.decisions.shop_calendar import ShopCalendar
+from libs.common.config.calendar_file import BUNDLED_CALENDAR, CalendarError, read_calendars
 from libs.common.events.faults import fault_texts
 from libs.common.events.issues import IssueAccepted
 from services.returns.domain.policy_simulation import RecordedReport, compare_policies, summarize
@@ -73,7 +73,9 @@ def main(
     database_url: Annotated[str, typer.Option(envvar="DATABASE_URL", help="The database of returns.")] = "",
     since: Annotated[datetime, typer.Option(help="Only reports accepted since then (UTC).")] = ALL_REPORTS,
     zone: Annotated[str, typer.Option(envvar="SHOP_TIME_ZONE", help="The shop's time zone.")] = "Asia/Tokyo",
-    country: Annotated[str, typer.Option(envvar="SHOP_COUNTRY", help="The country of the shop's holidays.")] = "JP",
+    calendar: Annotated[
+        Path, typer.Option(envvar="CALENDAR_FILE", help="The calendar of the shop, a TOML file.")
+    ] = BUNDLED_CALENDAR,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Compare recorded reports under a new policy: changed outcomes, costs and dates."""
@@ -83,10 +85,11 @@ def main(
         new = next(iter(read_policies(policy).versions.values()))
         old = read_policies(current)
         since_utc = since.replace(tzinfo=UTC)
+        calendars = read_calendars(calendar, ZoneInfo(zone))
         found = read_reports(reports) if reports else asyncio.run(load_reports(database_url, since_utc))
-    except (PolicyError, ReportsError, OSError) as error:
+    except (PolicyError, ReportsError, CalendarError, OSError) as error:
         raise typer.BadParameter(str(error)) from None
-    summary = summarize(list(compare_policies(found, old, new, ShopCalendar(ZoneInfo(zone), country))))
+    summary = summarize(list(compare_policies(found, old, new, calendars)))
     if as_json:
         typer.echo(json.dumps(summary, indent=2, ensure_ascii=False))
     else:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
+from libs.common.decisions.calendars import Calendars
 from libs.common.decisions.context import DecisionContext, timer_changes
 from libs.common.decisions.facts import Anomaly
 from libs.common.decisions.fast_replace import replace
@@ -31,10 +32,14 @@ class CaseState(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CaseRules:
-    """Inputs that all decisions share: the policy versions and the shop calendar."""
+    """Inputs that all decisions share: the policy versions and the calendars of the parties."""
 
     policies: ReturnPolicies
-    calendar: ShopCalendar
+    calendars: Calendars
+
+    @property
+    def calendar(self) -> ShopCalendar:
+        return self.calendars.shop
 
     def in_force(self, now: datetime) -> ReturnPolicy:
         """Return the policy version for new cases."""
@@ -77,7 +82,18 @@ class CaseDecision(DecisionContext[Case, CaseRules]):
 
     @property
     def calendar(self) -> ShopCalendar:
-        return self.rules.calendar
+        """The shop's calendar: for answers, decisions and local times."""
+        return self.rules.calendars.shop
+
+    @property
+    def warehouse(self) -> ShopCalendar:
+        """The calendar of ship dates."""
+        return self.rules.calendars.warehouse()
+
+    @property
+    def carrier(self) -> ShopCalendar:
+        """The calendar of deliveries and collections."""
+        return self.rules.calendars.carrier()
 
     @property
     def effective_time(self) -> datetime:
@@ -108,10 +124,6 @@ class CaseDecision(DecisionContext[Case, CaseRules]):
 
     def after(self, *, hours: int = 0, days: int = 0) -> datetime:
         return self.now + timedelta(days=days, hours=hours)
-
-    def open_day_after(self, day: date) -> date:
-        """Return the first open day later than `day`."""
-        return self.calendar.next_open(day + timedelta(days=1))
 
     def review_deadline(self) -> datetime:
         """Return the time, announced to the customer, by which staff decide."""

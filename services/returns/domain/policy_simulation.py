@@ -10,7 +10,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from libs.common.decisions.shop_calendar import ShopCalendar
+from libs.common.decisions.calendars import Calendars
 from libs.common.events.issues import IssueAccepted
 from services.returns.domain.handlers.case_opening import open_case
 from services.returns.domain.state.case import Case
@@ -58,7 +58,7 @@ class RecordedReport:
     policy_version: str | None = None
 
 
-def simulate_report(report: IssueAccepted, policy: ReturnPolicy, calendar: ShopCalendar) -> SimulatedOutcome:
+def simulate_report(report: IssueAccepted, policy: ReturnPolicy, calendars: Calendars) -> SimulatedOutcome:
     """Return the outcome of a report under a policy."""
     case = open_case(report, policy)
     value, in_review = case.value, policy.needs_review(case.value)
@@ -68,7 +68,7 @@ def simulate_report(report: IssueAccepted, policy: ReturnPolicy, calendar: ShopC
         order=_order(case),
         collected=case.plan.collect_on.value,
         in_review=in_review,
-        first_date=_first_date(report, case, policy, calendar, in_review=in_review),
+        first_date=_first_date(report, case, policy, calendars, in_review=in_review),
         given=value.amount,
         cost=value.amount if is_kept else Decimal(0),
         currency=value.currency,
@@ -84,23 +84,25 @@ def _order(case: Case) -> str:
 
 
 def _first_date(
-    report: IssueAccepted, case: Case, policy: ReturnPolicy, calendar: ShopCalendar, *, in_review: bool
+    report: IssueAccepted, case: Case, policy: ReturnPolicy, calendars: Calendars, *, in_review: bool
 ) -> date | None:
-    day, limits = calendar.day(report.accepted_at), policy.limits
+    day, limits = calendars.shop.day(report.accepted_at), policy.limits
     if in_review:
-        return calendar.add_open_days(day, limits.review_open_days)
-    return calendar.add_open_days(day, limits.promise_open_days) if case.plan.ship_on is ShipOn.ACCEPTED else None
+        return calendars.shop.add_open_days(day, limits.review_open_days)
+    if case.plan.ship_on is not ShipOn.ACCEPTED:
+        return None
+    return calendars.warehouse().add_open_days(day, limits.promise_open_days)
 
 
 def compare_policies(
-    reports: Iterable[RecordedReport], current: ReturnPolicies, new: ReturnPolicy, calendar: ShopCalendar
+    reports: Iterable[RecordedReport], current: ReturnPolicies, new: ReturnPolicy, calendars: Calendars
 ) -> Iterator[OutcomeDifference]:
     """Return the outcomes of each report under the current and the new policy."""
     for recorded in reports:
         report, version = recorded.report, recorded.policy_version
-        day = calendar.day(report.accepted_at)
+        day = calendars.shop.day(report.accepted_at)
         old = current.for_version(version, day) if version else current.in_force(day)
-        before, after = simulate_report(report, old, calendar), simulate_report(report, new, calendar)
+        before, after = simulate_report(report, old, calendars), simulate_report(report, new, calendars)
         yield OutcomeDifference(str(report.issue_id), report.reason.value, old.version, before, after)
 
 

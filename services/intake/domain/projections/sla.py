@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from libs.common.decisions.business_hours import BusinessHours
 from libs.common.events import issues, notices
 from services.intake.domain.projections.issue_status import DECISION_TYPES
-from services.intake.policy.business_hours import BusinessHours
 from services.intake.policy.eligibility_rules import ResponseTargets
 
 

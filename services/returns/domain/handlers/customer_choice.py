@@ -59,7 +59,7 @@ def request_choice(
     number = decision.case.choice_request_count + 1
     day = decision.calendar.add_open_days(decision.today, decision.limits.choice_open_days)
     due_at = decision.calendar.moment(day, decision.limits.review_hour)
-    restock = decision.calendar.next_open(max(restock_date, decision.today)) if restock_date else None
+    restock = decision.warehouse.next_open(max(restock_date, decision.today)) if restock_date else None
     request = ChoiceRequest(
         choice_id=derived_id("choice", decision.case.issue_id, number),
         options=_options(decision, restock, variants),
@@ -94,7 +94,7 @@ def on_outbound_timer(decision: CaseDecision) -> None:
     decision.change_outbound(missed_promises=leg.missed_promises + 1, due_at=None)
     if decision.case.choice_request or decision.case.shortage:
         return
-    wait_until = decision.calendar.add_open_days(decision.today, decision.limits.silent_wait_open_days)
+    wait_until = decision.warehouse.add_open_days(decision.today, decision.limits.silent_wait_open_days)
     if leg.shipped:
         ids = {"replacement_id": leg.replacement_id, "cause": "not_shipping", "cancelled_at": decision.now}
         decision.emit(ReplacementCancelled(**decision.ids, **ids))
@@ -144,7 +144,7 @@ def apply_choice(
     match choice:
         case Choice.WAIT:
             _close_request(decision)
-            restock = decision.calendar.next_open(max(request.restock_date or decision.today, decision.today))
+            restock = decision.warehouse.next_open(max(request.restock_date or decision.today, decision.today))
             _reorder(decision, restock, None)
         case Choice.CHANGE if variant:
             _close_request(decision)

@@ -5,7 +5,7 @@ the window that the customer chose, or another visit to the same address. A fail
 id on the next open day, up to the policy's limit; `collection_reminders` follows up.
 """
 
-from datetime import date, timedelta
+from datetime import date
 
 from libs.common.decisions.ids import derived_id
 from libs.common.events.carrier import (
@@ -139,7 +139,7 @@ def booked(decision: CaseDecision, event: CollectionBooked) -> None:
         decision.anomaly("booked_too_early")
         _retry(decision)
     else:
-        check_on = decision.calendar.next_open(max(event.window.day, decision.today) + timedelta(days=1))
+        check_on = decision.calendar.open_day_after(max(event.window.day, decision.today))
         decision.change_inbound(
             status=InboundStatus.BOOKED,
             window_day=event.window.day,
@@ -186,9 +186,9 @@ def _retry(decision: CaseDecision) -> None:
 
 def _next_collection_date(decision: CaseDecision) -> date:
     """Return the next open day, never before the delivery of the replacement."""
-    outbound, day = decision.case.outbound, decision.open_day_after(decision.today)
+    outbound, day = decision.case.outbound, decision.carrier.open_day_after(decision.today)
     if outbound.status is OutboundStatus.SHIPPED and outbound.expected_delivery:
-        return max(day, outbound.expected_delivery)
+        return decision.carrier.next_open(max(day, outbound.expected_delivery))
     return day
 
 

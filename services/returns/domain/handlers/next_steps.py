@@ -41,7 +41,7 @@ def start_next_steps(decision: CaseDecision) -> None:
             inbound.start_collection(decision, collect_from)
     leg = decision.case.outbound
     if leg.status is OutboundStatus.SHIPPED and leg.expected_delivery:
-        inbound.postpone(decision, leg.expected_delivery)
+        inbound.postpone(decision, decision.carrier.next_open(leg.expected_delivery))
     if not is_order_awaited and (counts := refunds.owed_units(decision.case)):
         refunds.request_refund(decision, counts)
     collection_reminders.sync_reminder(decision)
@@ -75,13 +75,13 @@ def _collection_date(decision: CaseDecision) -> date | None:
         return None
     match case.plan.collect_on, leg.status:
         case CollectOn.ACCEPTED, _:
-            return decision.open_day_after(decision.today)
+            return decision.carrier.open_day_after(decision.today)
         case CollectOn.SHIPPED | CollectOn.DELIVERED, _ if case.shortage:
             return None
         case CollectOn.SHIPPED, OutboundStatus.SHIPPED:
-            return max(leg.expected_delivery or decision.today, decision.today)
+            return decision.carrier.next_open(max(leg.expected_delivery or decision.today, decision.today))
         case CollectOn.SHIPPED | CollectOn.DELIVERED, OutboundStatus.DELIVERED:
-            return decision.today
+            return decision.carrier.next_open(decision.today)
         case _:
             return None
 

@@ -32,7 +32,9 @@ def order_replacement(
 ) -> None:
     """Order these units by `ship_date`, or else by the first date the policy allows; `variant` ships instead."""
     number = decision.case.outbound.number + 1
-    promised = ship_date or decision.calendar.add_open_days(decision.today, decision.limits.promise_open_days)
+    warehouse = decision.warehouse
+    earliest = warehouse.add_open_days(decision.today, decision.limits.promise_open_days)
+    promised = warehouse.next_open(ship_date) if ship_date else earliest
     leg = OutboundLeg(
         status=OutboundStatus.ORDERED,
         number=number,
@@ -130,7 +132,7 @@ def _sent_line(line: IssueLine, variant: Variant | None) -> IssueLine:
 def confirmed(decision: CaseDecision, event: ReplacementConfirmed) -> None:
     if not match_replacement(decision, event) or skip_past(decision, *AWAITING_SHIPMENT) or skip_stale(decision):
         return
-    leg, ship_date = decision.case.outbound, max(event.ship_date, decision.today)
+    leg, ship_date = decision.case.outbound, _open_ship_date(decision, event.ship_date)
     if leg.status is OutboundStatus.CONFIRMED and leg.promises[-1].ship_date == ship_date:
         record_repeat(decision)
         return
@@ -147,7 +149,7 @@ def confirmed(decision: CaseDecision, event: ReplacementConfirmed) -> None:
 def delayed(decision: CaseDecision, event: ReplacementDelayed) -> None:
     if not match_replacement(decision, event) or skip_past(decision, *AWAITING_SHIPMENT) or skip_stale(decision):
         return
-    ship_date = max(event.ship_date, decision.today)
+    ship_date = _open_ship_date(decision, event.ship_date)
     if ship_date == decision.case.outbound.promises[-1].ship_date:
         record_repeat(decision)
         return
@@ -159,6 +161,11 @@ def delayed(decision: CaseDecision, event: ReplacementDelayed) -> None:
         status=OutboundStatus.CONFIRMED,
         warehouse_updated_at=decision.effective_time,
     )
+
+
+def _open_ship_date(decision: CaseDecision, stated: date) -> date:
+    """Return the date that the warehouse stated, or its next open day."""
+    return decision.warehouse.next_open(max(stated, decision.today))
 
 
 def _add_promise(decision: CaseDecision, ship_date: date, cause: str | None, **changes: Any) -> None:
@@ -229,7 +236,7 @@ def extend_promise(decision: CaseDecision, ship_date: date) -> None:
 def _miss_promise(decision: CaseDecision) -> None:
     """Announce the next open day before the promised day ends without a shipment."""
     missed_promises = decision.case.outbound.missed_promises + 1
-    ship_date = decision.open_day_after(decision.today)
+    ship_date = decision.warehouse.open_day_after(decision.today)
     _add_promise(decision, ship_date, "no_shipment", missed_promises=missed_promises)
     if missed_promises > 1:
         decision.open_review(ReviewCause.NOT_SHIPPING)

@@ -197,7 +197,7 @@ def advance(decision: CaseDecision) -> None:
 
 
 def inspection_deadline(decision: CaseDecision) -> datetime:
-    day = decision.calendar.add_open_days(decision.today, decision.limits.inspection_open_days)
+    day = decision.warehouse.add_open_days(decision.today, decision.limits.inspection_open_days)
     return decision.calendar.moment(day, decision.limits.review_hour)
 
 

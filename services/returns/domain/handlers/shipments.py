@@ -59,7 +59,7 @@ def _expected_delivery(decision: CaseDecision, event: ReplacementShipped) -> dat
     delivered_at = decision.case.outbound.delivered_at
     delivered_on = decision.calendar.day(delivered_at) if delivered_at else None
     shipped_on = decision.calendar.day(event.shipped_at)
-    estimated = shipped_on + timedelta(days=decision.limits.transit_days)
+    estimated = decision.carrier.next_open(shipped_on + timedelta(days=decision.limits.transit_days))
     return max(delivered_on or event.expected_delivery_date or estimated, shipped_on)
 
 

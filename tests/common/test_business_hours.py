@@ -1,17 +1,17 @@
 """Open time: nights, weekends and public holidays do not count."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from libs.common.decisions.business_hours import BusinessHours
 from libs.common.decisions.shop_calendar import ShopCalendar
-from services.intake.policy.business_hours import BusinessHours
 
 TOKYO = BusinessHours(ShopCalendar(ZoneInfo("Asia/Tokyo")))
-BERLIN = BusinessHours(ShopCalendar(ZoneInfo("Europe/Berlin"), "DE"), 9, 17)
+BERLIN = BusinessHours(ShopCalendar(ZoneInfo("Europe/Berlin"), "DE"), time(9), time(17))
 START = datetime(2024, 1, 1, tzinfo=UTC)
 moments = st.timedeltas(timedelta(), timedelta(days=1800)).map(lambda span: START + span)
 spans = st.timedeltas(timedelta(), timedelta(hours=100))
@@ -67,7 +67,31 @@ def test_open_time_adds_up(first: datetime, second: datetime, third: datetime) -
     assert TOKYO.between(start, middle) + TOKYO.between(middle, end) == TOKYO.between(start, end)
 
 
-@pytest.mark.parametrize(("opens", "closes"), [(18, 10), (10, 10), (-1, 5), (10, 24)])
-def test_hours_that_cannot_be_are_refused(opens: int, closes: int) -> None:
-    with pytest.raises(ValueError, match="shop_opens"):
-        BusinessHours(TOKYO.calendar, opens, closes)
+@pytest.mark.parametrize(
+    ("opens", "closes", "cutoff", "fault"), [(18, 10, 15, "opens"), (10, 10, 10, "opens"), (10, 18, 19, "cutoff")]
+)
+def test_hours_that_cannot_be_are_refused(opens: int, closes: int, cutoff: int, fault: str) -> None:
+    with pytest.raises(ValueError, match=f"^{fault}: "):
+        BusinessHours(TOKYO.calendar, time(opens), time(closes), time(cutoff))
+
+
+@pytest.mark.parametrize(
+    ("moment", "opening"),
+    [
+        ("2026-03-10 11:00", "2026-03-10 11:00"),
+        ("2026-03-10 08:00", "2026-03-10 10:00"),
+        ("2026-03-13 18:00", "2026-03-16 10:00"),  # a Friday evening
+        ("2026-03-14 12:00", "2026-03-16 10:00"),
+    ],
+)
+def test_the_next_opening_is_now_in_open_time(moment: str, opening: str) -> None:
+    assert TOKYO.next_opening(local(moment)) == local(opening)
+    assert TOKYO.is_open(local(moment)) == (moment == opening)
+
+
+@pytest.mark.parametrize(
+    ("moment", "day"),
+    [("2026-03-13 14:59", 13), ("2026-03-13 15:00", 16), ("2026-03-13 08:00", 13), ("2026-03-14 09:00", 16)],
+)
+def test_work_after_the_cutoff_is_begun_on_the_next_open_day(moment: str, day: int) -> None:
+    assert TOKYO.work_day(local(moment)).day == day
