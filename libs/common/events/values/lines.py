@@ -16,7 +16,7 @@ from pydantic import (
 
 from libs.common.events.values.base import Day, Identifier, Money, Quantity, UtcTime, Value
 from libs.common.events.values.codes import Condition
-from libs.common.events.values.money import payable
+from libs.common.events.values.money import round_up
 from libs.common.events.values.texts import Text
 
 MAX_QUANTITY = 10_000
@@ -144,7 +144,8 @@ class OrderLine(Value):
         """Return the price that was paid per unit, rounded up where the units do not share evenly."""
         if self.paid_amount is None or self.quantity < 1:
             return self.unit_price
-        return payable(Money(amount=self.paid_amount.amount / self.quantity, currency=self.paid_amount.currency))
+        currency = self.paid_amount.currency
+        return Money(amount=round_up(self.paid_amount.amount / self.quantity, currency), currency=currency)
 
 
 class PointsSpent(Value):

@@ -6,8 +6,6 @@ amount to be paid: no provider pays a fraction of a yen. The remainder is rounde
 
 from decimal import ROUND_CEILING, Decimal
 
-from libs.common.events.values.base import Money
-
 _WITHOUT_DECIMALS = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
 _EXPONENTS = {
     **dict.fromkeys(_WITHOUT_DECIMALS.split(), 0),
@@ -33,8 +31,3 @@ def share_of(total: Decimal, part: int, whole: int, currency: str) -> Decimal:
     three units for 100.00 the first costs 33.34 and the others 33.33.
     """
     return round_up(total * min(part, whole) / whole, currency) if part > 0 and whole > 0 else Decimal(0)
-
-
-def payable(money: Money) -> Money:
-    """Return an amount that can be paid."""
-    return Money(amount=round_up(money.amount, money.currency), currency=money.currency)
