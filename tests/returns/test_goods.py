@@ -122,9 +122,22 @@ def test_the_wrong_thing_leads_to_the_right_one_and_goes_back() -> None:
     scenario = wrong_thing_collected()
     before = len(scenario.all(CollectionRequested))
     scenario.decide_review(ReviewCause.UNEXPECTED_ITEM)
-    assert scenario.last(ItemReturnOrdered).lines[0].quantity == 1
+    [line] = scenario.last(ItemReturnOrdered).lines
+    assert (line.sku, line.quantity) == ("ANOTHER-TV", 1)
     assert len(scenario.all(CollectionRequested)) == before + 1
     assert scenario.known.inbound.status is InboundStatus.REQUESTED
+
+
+def test_wrong_things_of_two_boxes_go_back_by_their_receipts() -> None:
+    scenario = wrong_thing_collected()
+    count(scenario, CountedLine(line_id="1", quantity=2, sku="A-LAMP"), receipt_id="gate-2")
+    scenario.decide_review(ReviewCause.UNEXPECTED_ITEM)
+    sent_back = {
+        order.receipt_id: [(each.sku, each.quantity) for each in order.lines]
+        for order in scenario.all(ItemReturnOrdered)
+    }
+    assert sent_back.pop("gate-2") == [("A-LAMP", 2)]
+    assert list(sent_back.values()) == [[("ANOTHER-TV", 1)]]
 
 
 def test_after_the_wrong_thing_staff_may_still_let_the_customer_keep_the_item() -> None:

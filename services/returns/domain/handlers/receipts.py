@@ -16,7 +16,7 @@ from libs.common.events.values import Condition, CountedLine, InspectedLine, Rea
 from libs.common.events.warehouse import ItemInspected, ItemReceived, ItemReturnOrdered
 from services.returns.domain.context import CaseDecision
 from services.returns.domain.state.case import Case
-from services.returns.domain.state.inbound_leg import MISMATCHES, InboundStatus
+from services.returns.domain.state.inbound_leg import MISMATCHES, InboundStatus, OtherItem
 from services.returns.domain.state.kept_counts import CountKept
 from services.returns.domain.state.line_quantities import add_counts, missing, to_lines
 from services.returns.domain.state.outbound_leg import OutboundLeg, OutboundStatus
@@ -45,17 +45,20 @@ def received(decision: CaseDecision, event: ItemReceived, *, is_last_choice: boo
     returned = tuple(line for line in rest if _replacement_of(decision.case, event, line))
     if returned:
         _count_returned_replacement(decision, event, returned)
-    _count(decision, event, tuple(ReceivedLine.model_validate(line) for line in rest if line not in returned))
+    counted = tuple(ReceivedLine.model_validate(line) for line in rest if line not in returned)
+    _count(decision, event, receipt_id, counted)
 
 
-def _count(decision: CaseDecision, event: ItemReceived, lines: tuple[ReceivedLine, ...]) -> None:
+def _count(decision: CaseDecision, event: ItemReceived, receipt_id: str, lines: tuple[ReceivedLine, ...]) -> None:
     if not lines:
         return
     leg = decision.case.inbound
     others = tuple(line for line in lines if _is_other_item(decision.case, line))
     matching = tuple(line for line in lines if line not in others)
     decision.change_inbound(
-        received=add_counts(leg.received, {}, matching), other_items=add_counts(leg.other_items, {}, others)
+        received=add_counts(leg.received, {}, matching),
+        other_items=add_counts(leg.other_items, {}, others),
+        others=(*leg.others, *(OtherItem(receipt_id, line) for line in others)),
     )
     decision.emit(IssueItemReceived(**decision.ids, lines=lines, received_at=event.received_at))
     if others:
@@ -264,15 +267,16 @@ def send_back_other_items(decision: CaseDecision) -> None:
     if decision.ship_to is None:
         decision.anomaly("no_address")
         return
-    lines = tuple(CountedLine(line_id=line, quantity=count) for line, count in leg.other_items.items())
-    order = {"return_id": derived_id("return", decision.case.issue_id, len(leg.receipt_ids)), "lines": lines}
-    decision.emit(
-        ItemReturnOrdered(
-            **decision.ids,
-            **order,
-            receipt_id=leg.receipt_ids[-1],
-            ship_to=decision.ship_to,
-            ordered_at=decision.now,
+    for receipt_id in dict.fromkeys(other.receipt_id for other in leg.others):
+        lines = tuple(CountedLine.model_validate(each.line) for each in leg.others if each.receipt_id == receipt_id)
+        decision.emit(
+            ItemReturnOrdered(
+                **decision.ids,
+                return_id=derived_id("return", decision.case.issue_id, receipt_id),
+                receipt_id=receipt_id,
+                lines=lines,
+                ship_to=decision.ship_to,
+                ordered_at=decision.now,
+            )
         )
-    )
-    decision.change_inbound(other_items={})
+    decision.change_inbound(other_items={}, others=())

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from uuid import UUID
 
-from libs.common.events.values import Condition, TimeWindow
+from libs.common.events.values import Condition, ReceivedLine, TimeWindow
 from services.returns.domain.state.line_quantities import UnitCounts, missing
 from services.returns.policy.carrier_statuses import TrackingScan
 
@@ -28,13 +28,22 @@ MISMATCHES = (Condition.NOT_AS_REPORTED, Condition.OTHER_ITEM)
 
 
 @dataclass(frozen=True)
+class OtherItem:
+    """Units of another article, as they were counted on one receipt."""
+
+    receipt_id: str
+    line: ReceivedLine
+
+
+@dataclass(frozen=True)
 class InboundLeg:
     """Return of the reported items. `number` counts the collections of the case.
 
     `receipt_ids` and `inspection_ids` name the counts already recorded, so that none counts twice. `conditions` are
-    inspected units by line and condition; `other_items` are received units of another article. `chosen_window` is the
-    customer's choice. `is_swap`: the driver who delivers the replacement collects the old item. `remind_at` is None
-    until the replacement is delivered, and again after the last reminder.
+    inspected units by line and condition; `other_items` are received units of another article, and `others` the same
+    by receipt and article, as long as they are not sent back. `chosen_window` is the customer's choice. `is_swap`: the
+    driver who delivers the replacement collects the old item. `remind_at` is None until the replacement is delivered,
+    and again after the last reminder.
     """
 
     status: InboundStatus = InboundStatus.NONE
@@ -46,6 +55,7 @@ class InboundLeg:
     inspected: UnitCounts = field(default_factory=dict)
     conditions: Mapping[str, Mapping[Condition, int]] = field(default_factory=dict)
     other_items: UnitCounts = field(default_factory=dict)
+    others: tuple[OtherItem, ...] = ()
     receipt_ids: tuple[str, ...] = ()
     inspection_ids: tuple[str, ...] = ()
     attempt: int = 0
