@@ -78,10 +78,26 @@ def test_it_is_taken_once() -> None:
     assert [(refusal.code, refusal.issue_id) for refusal in found] == [("already_reported", SECOND)]
 
 
-def test_its_window_is_its_own() -> None:
+def test_its_window_for_defects_is_its_own() -> None:
     context = replaced()
-    assert units_of(report(context, days_later=14 + 10, reason=Reason.CHANGED_MIND)) == [Unit("1", 1, 1)]
-    assert refusals(report(context, days_later=14 + 11, reason=Reason.CHANGED_MIND)) == ["window_closed"]
+    assert units_of(report(context, days_later=730 + 10)) == [Unit("1", 1, 1)]
+    assert refusals(report(context, days_later=730 + 11)) == ["window_closed"]
+
+
+def test_a_replacement_gives_no_new_time_to_change_ones_mind() -> None:
+    context = replaced()
+    assert units_of(report(context, days_later=14, reason=Reason.CHANGED_MIND)) == [Unit("1", 1, 1)]
+    assert refusals(report(context, days_later=15, reason=Reason.CHANGED_MIND)) == ["window_closed"]
+
+
+def test_after_a_lost_piece_the_time_to_change_ones_mind_begins_with_what_was_sent_for_it() -> None:
+    lost = by_http(submission(reason=Reason.LOST_IN_TRANSIT), key="k")
+    context, _ = after([placed(), shipped(quantity=1), lost])
+    arrived = OrderState(
+        context.order, context.entitlements, context.order_by_issue, replaced_on={Unit("1", 1): ARRIVED_ON}
+    )
+    assert units_of(report(arrived, days_later=10 + 14, reason=Reason.CHANGED_MIND)) == [Unit("1", 1, 1)]
+    assert refusals(report(arrived, days_later=10 + 15, reason=Reason.CHANGED_MIND)) == ["window_closed"]
 
 
 def test_what_was_sent_for_a_lost_piece_may_break_although_the_lost_one_never_came() -> None:

@@ -73,6 +73,11 @@ class OrderState:
         """Return the delivery day of the unit, else its ship day."""
         return self.delivered_on(unit) or self.order.movements_of(unit.line_id).moved_on(unit.number)
 
+    def first_moved_on(self, unit: Unit) -> date | None:
+        """Return the day on which the customer first had this unit, or an earlier one that it replaces."""
+        generations = (unit._replace(generation=number) for number in range(unit.generation + 1))
+        return next(filter(None, map(self.delivered_on, generations)), None) or self.moved_on(unit)
+
     def follow_up_issue(self, issue_id: UUID) -> UUID | None:
         """Return the issue about a replacement that this issue had sent, if there is one."""
         successors = (unit.successor for unit in self.units_of(issue_id) if unit in self.replaced_on)

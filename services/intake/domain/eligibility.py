@@ -155,5 +155,6 @@ class _LineCheck:
         return Refusal("window_closed", f"{self.path}.quantity", message)
 
     def _last_day(self, unit: Unit) -> date | None:
-        moved_on = self.state.moved_on(unit)
+        begins = self.state.moved_on if self.window.restarts_with_replacement else self.state.first_moved_on
+        moved_on = begins(unit)
         return self.window.last_day(moved_on, self.report.submission.noticed_on) if moved_on else None

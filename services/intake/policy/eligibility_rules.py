@@ -47,6 +47,7 @@ class ReportWindow(_Data):
     source: Source
     noticed_days: Days | None = None
     latest_days: Days | None = None
+    restarts_with_replacement: bool = True
 
     @model_validator(mode="after")
     def _notice_window_is_bounded(self) -> Self:
@@ -75,6 +76,7 @@ class WindowOverride(_Data):
     units: UnitScope | None = None
     noticed_days: Days | None = None
     latest_days: Days | None = None
+    restarts_with_replacement: bool | None = None
 
     def matches(self, market: str, group: str | None) -> bool:
         return (not self.markets or market in self.markets) and (not self.groups or group in self.groups)
