@@ -8,7 +8,7 @@ import asyncio
 import os
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import Any
 
@@ -154,10 +154,14 @@ async def _in_admin(admin_url: str, *statements: str) -> None:
 
 @pytest.fixture
 async def database() -> AsyncIterator[MakeDatabase]:
-    """`await database("returns")` returns an empty, migrated database: a new clone or an idle one of the pool.
+    """`await database("returns")` returns an empty, migrated database: a new clone or an idle one of the pool."""
+    async with made_databases() as make:
+        yield make
 
-    After every test with a database of loyalty, its balances must equal the sums of the ledger.
-    """
+
+@asynccontextmanager
+async def made_databases() -> AsyncIterator[MakeDatabase]:
+    """Databases for the length of the block, at whose end the balances of loyalty must equal the sums of the ledger."""
     made: dict[str, str] = {}
 
     async def make(service: str) -> str:
@@ -207,10 +211,14 @@ def kafka_servers() -> str:
 @pytest.fixture
 async def topic_prefix(request: pytest.FixtureRequest) -> AsyncIterator[str]:
     """Unique topic prefix; topics with it are deleted after the test."""
-    prefix = f"t{uuid.uuid4().hex[:12]}."
+    prefix = new_topic_prefix()
     yield prefix
     if "kafka" in request.fixturenames:
-        await _delete_topics(shared_server("kafka"), prefix)
+        await delete_topics(shared_server("kafka"), prefix)
+
+
+def new_topic_prefix() -> str:
+    return f"t{uuid.uuid4().hex[:12]}."
 
 
 @pytest.fixture
@@ -220,7 +228,7 @@ async def topics(kafka: str, topic_prefix: str) -> str:
     return topic_prefix
 
 
-async def _delete_topics(bootstrap_servers: str, prefix: str) -> None:
+async def delete_topics(bootstrap_servers: str, prefix: str) -> None:
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
     await admin.start()
     try:

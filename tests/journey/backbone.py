@@ -5,6 +5,7 @@ events of Sakidashi. Partners pass on the trace context of the event they answer
 """
 
 import asyncio
+import hashlib
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -135,7 +136,7 @@ class Backbone:
             "lines": [{"line_id": "1", "quantity": quantity}],
             **more,
         }
-        key = f"{order_id}/{reason}/{quantity}/{len(self.events)}"
+        key = f"{order_id}/{len(self.events)}/{hashlib.sha256(repr(body).encode()).hexdigest()[:16]}"
         return await self.intake.client.post("/v1/issues", json=body, headers={**STOREFRONT, "Idempotency-Key": key})
 
     async def report(self, order_id: str, reason: str = "defective", quantity: int = 1, **more: Any) -> UUID:
