@@ -19,7 +19,8 @@ CONVERSATIONS: dict[str, tuple[str, Direction, str]] = {
         "order_id",
         Direction.IN,
         "order.placed order.changed order.promise_changed order.delayed order.shipped shipment.changed "
-        "order.delivered order.cancelled order.refunded preorder.progressed",
+        "order.delivered order.cancelled order.refunded "
+        "order.change_answered preorder.progressed",
     ),
     "warehouse.orders": (
         "issue_id",
@@ -60,7 +61,12 @@ CONVERSATIONS: dict[str, tuple[str, Direction, str]] = {
         "issue.collected issue.item_received issue.item_inspected issue.refund_requested issue.refunded "
         "issue.resolved issue.rated issue.reopened issue.cancelled issue.anomaly_detected",
     ),
-    "notices": ("order_id", Direction.INTERNAL, "notice.sent notice.failed notice.suppressed customer.decided"),
+    "notices": (
+        "order_id",
+        Direction.INTERNAL,
+        "notice.sent notice.failed notice.suppressed customer.decided customer.decision_overdue "
+        "customer.decision_settled",
+    ),
     "loyalty": (
         "customer_id",
         Direction.INTERNAL,

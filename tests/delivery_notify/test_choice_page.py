@@ -150,7 +150,7 @@ HOME = {
 async def test_another_address_is_taken_and_never_published(live: Live) -> None:
     link = await ask(live)
     page = await live.client.post(link, data={"choice": "change", "change": "address", **HOME}, follow_redirects=True)
-    assert "新しいお届け先を承りました" in page.text
+    assert "新しいお届け先を受け付けました" in page.text
     (event,) = await decisions(live)
     assert ('"address"' in event, "梅田" in event) == (True, False)
     choice_id = re.search(r'"choice_id": ?"([0-9a-f-]+)"', event)

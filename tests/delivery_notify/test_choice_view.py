@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from libs.common.decisions.ids import derived_id
-from libs.common.events.notices import ChangeSubject, NoticeKind
+from libs.common.events.notices import ChangeSubject, DecidedBy, NoticeKind
 from libs.common.events.values import Choice, Language
+from services.delivery_notify.domain.change_request import ChangeRequest, RequestStatus
 from services.delivery_notify.domain.conversation import Question, QuestionStatus
 from services.delivery_notify.domain.notices import NoticeFacts
 from services.delivery_notify.http.pages.choice_view import ADDRESS_FIELDS, ChoiceView, Submission, choice_page
@@ -68,6 +69,27 @@ def test_an_open_question_shows_its_options_dates_and_deadline() -> None:
 def test_a_question_that_is_over_shows_its_outcome_and_no_form(question: dict[str, Any], key: str) -> None:
     html = page(**question)
     assert (text_of(key) in html, "<form" in html) == (True, False)
+
+
+REQUEST = ChangeRequest(
+    QUESTION.choice_id, Choice.CANCEL, None, ("1",), NOW, DecidedBy.CUSTOMER, answer_by=at(date(2027, 3, 2), 12)
+)
+
+
+def page_of(request: ChangeRequest) -> str:
+    answered = replace(QUESTION, status=QuestionStatus.ANSWERED, answer=Choice.CANCEL)
+    view = ChoiceView("O-1", answered, FACTS, Language.EN, "DE", request)
+    return bytes(choice_page(RENDERER, CALENDAR, view, NOW).body).decode()
+
+
+def test_an_open_request_shows_by_when_the_customer_hears() -> None:
+    html = page_of(REQUEST)
+    assert (text_of("answered.cancel") in html, "Tuesday, 2 March 2027" in html) == (True, True)
+
+
+@pytest.mark.parametrize("status", [each for each in RequestStatus if each is not RequestStatus.OPEN])
+def test_a_settled_request_shows_its_outcome(status: RequestStatus) -> None:
+    assert text_of(f"outcome.{status}") in page_of(replace(REQUEST, status=status, answer_by=None))
 
 
 @pytest.mark.parametrize(("now", "asking"), [(DUE - timedelta(seconds=1), True), (DUE, False)])

@@ -8,6 +8,7 @@ import pytest
 from libs.common.events.notices import ChangeSubject, NoticeKind
 from libs.common.events.values import Address, Choice, Language
 from libs.common.web.translations import read_translations
+from services.delivery_notify.domain.change_request import RequestStatus
 from services.delivery_notify.domain.notices import NoticeFacts
 from services.delivery_notify.domain.staff_notices import StaffKind
 from services.delivery_notify.http.pages import rendering
@@ -16,7 +17,13 @@ from services.delivery_notify.rendering.texts import legal, phrases
 from services.delivery_notify.rendering.texts.staff import StaffTexts
 
 TOKYO = ZoneInfo("Asia/Tokyo")
-STAFF_FACTS = {"order_id": "O-1", "customer_id": "C-1", "topic": "issues", "cause": "<http 400>"}
+STAFF_FACTS = {
+    "order_id": "O-1",
+    "customer_id": "C-1",
+    "topic": "issues",
+    "cause": "<http 400>",
+    "requested": "cancel",
+}
 
 
 @pytest.mark.parametrize(
@@ -95,6 +102,7 @@ def test_the_choice_page_has_a_text_for_what_the_contract_and_the_form_allow() -
     texts = read_translations(rendering.TRANSLATIONS_FILE)
     wanted = [f"answered.{choice}" for choice in Choice] + [f"refused.{code}" for code in INCOMPLETE]
     wanted += [f"{table}.{change}" for table in ("change", "answered_change") for change in ChangeSubject]
+    wanted += [f"outcome.{status}" for status in RequestStatus if status is not RequestStatus.OPEN]
     wanted += ["answered_change.variant"] + [f"address.{name}" for name in Address.model_fields]
     wanted += [f"channel.{name}" for name in ("email", "line", "sms")] + [
         f"closed.{cause}" for cause in ("other", "overdue")
@@ -109,6 +117,11 @@ def test_every_staff_notice_has_a_subject_an_instruction_and_its_facts(kind: Sta
     assert "{" not in rendered.subject
     assert rendered.text.endswith("topic: issues\n")
     assert "&lt;http 400&gt;" in rendered.html
+
+
+def test_a_staff_notice_of_a_request_names_it_in_the_language_of_the_staff() -> None:
+    rendered = StaffTexts(Language.JA, "Shop").render(StaffKind.CHANGE_REQUESTED, STAFF_FACTS)
+    assert rendered.subject == "お客様からのご希望(キャンセル): ご注文 O-1"
 
 
 def test_a_staff_notice_of_an_unknown_kind_cannot_be_rendered() -> None:

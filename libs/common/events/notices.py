@@ -44,6 +44,10 @@ class NoticeKind(StrEnum):
     BUYER_WARNED = "buyer_warned"
     POINTS_GRANTED = "points_granted"
     POINTS_EXPIRING = "points_expiring"
+    CHANGE_ACCEPTED = "change_accepted"
+    CHANGE_DECLINED = "change_declined"
+    CHANGE_PENDING = "change_pending"
+    CHANGE_OVERTAKEN = "change_overtaken"
 
 
 class PromiseSubject(StrEnum):
@@ -181,5 +185,7 @@ class CustomerDecided(Payload):
     """Origin of the decision."""
     refund_due_on: Day | None = None
     """Last day of the refund, if the order is cancelled."""
+    answer_by: UtcTime | None = None
+    """Time by which the storefront answers with `order.change_answered`; absent where nothing has to be answered."""
     decided_at: UtcTime
     """Time of the decision."""

@@ -10,6 +10,7 @@ from pydantic_core import to_json
 
 from libs.common.events import (
     carrier,
+    change_requests,
     customers,
     issues,
     loyalty,
@@ -34,6 +35,7 @@ PAYLOADS: tuple[type[Payload], ...] = (
     storefront.OrderDelivered,
     storefront.OrderCancelled,
     storefront.OrderRefunded,
+    change_requests.OrderChangeAnswered,
     storefront.PreorderProgressed,
     storefront.IssueSubmitted,
     storefront.IssueWithdrawn,
@@ -100,6 +102,8 @@ PAYLOADS: tuple[type[Payload], ...] = (
     notices.NoticeFailed,
     notices.NoticeSuppressed,
     notices.CustomerDecided,
+    change_requests.CustomerDecisionOverdue,
+    change_requests.CustomerDecisionSettled,
     loyalty.PointsGranted,
     loyalty.PointsVested,
     loyalty.PointsReversed,

@@ -14,6 +14,7 @@ from libs.common.decisions.fast_replace import replace
 from libs.common.decisions.shipments import CountedShipment
 from libs.common.events.notices import ChangeSubject, DecidedBy, NoticeKind
 from libs.common.events.values import Choice, Variant
+from services.delivery_notify.domain.change_request import ChangeRequest
 from services.delivery_notify.domain.issue_thread import IssueThread
 from services.delivery_notify.domain.order_line import Line
 
@@ -22,6 +23,9 @@ DELIVERY_OPTIONS = (Choice.WAIT, Choice.CANCEL)
 
 NOTICES_KEPT = 40
 """Latest notices kept in the conversation; older ones are in the table `notices` only."""
+
+SETTLED_REQUESTS_KEPT = 20
+"""Latest settled requests kept, so that a late answer of the shop finds its request."""
 
 
 class QuestionStatus(StrEnum):
@@ -129,6 +133,7 @@ class Conversation:
     deliveries: tuple[CountedShipment, ...] = ()
     lines_digest: str | None = None
     held: tuple[HeldEvent, ...] = ()
+    requests: tuple[ChangeRequest, ...] = ()
 
     @property
     def owner(self) -> str | None:
@@ -170,6 +175,15 @@ class Conversation:
     def with_question(self, changed: Question) -> "Conversation":
         others = tuple(question for question in self.questions if question.choice_id != changed.choice_id)
         return replace(self, questions=(*others, changed))
+
+    def request(self, request_id: UUID) -> ChangeRequest | None:
+        return next((request for request in self.requests if request.request_id == request_id), None)
+
+    def with_request(self, changed: ChangeRequest) -> "Conversation":
+        """Return the conversation with this request as the newest one."""
+        others = [request for request in self.requests if request.request_id != changed.request_id]
+        settled = [request for request in others if not request.open][-SETTLED_REQUESTS_KEPT:]
+        return replace(self, requests=(*(each for each in others if each.open or each in settled), changed))
 
     def with_changed_notice(self, changed: NoticeRecord) -> "Conversation":
         """Replace a notice whose due time moved."""

@@ -1,27 +1,27 @@
 """Decisions of customers, by answer or by default: the event for storefront and returns, and the effect on the lines.
 
-A cancelled line gets no more notices, and its refund has a last day. A customer who waits without a date has accepted
-an open wait. A date that the customer chose is promised, and announced on the choice page itself.
+To cancel or change an order is a request, which the storefront answers (`change_requests`). A line that the customer
+gave up gets no more notices about its dates. A customer who waits without a date has accepted an open wait. A date that
+the customer chose is promised, and announced on the choice page itself.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
 from libs.common.decisions.fast_replace import replace
 from libs.common.events.notices import ChangeSubject, CustomerDecided, DecidedBy, NoticeKind
 from libs.common.events.values import Address, Choice
+from services.delivery_notify.domain.change_request import ChangeRequest
+from services.delivery_notify.domain.change_requests import first_deadline, open_request
 from services.delivery_notify.domain.context import ConversationDecision
 from services.delivery_notify.domain.conversation import Conversation, Question, QuestionStatus
-from services.delivery_notify.domain.notice_creation import create_notice
-from services.delivery_notify.domain.notices import AddressRequested, NoticeFacts
+from services.delivery_notify.domain.notices import AddressRequested
 from services.delivery_notify.domain.order_line import Line
 from services.delivery_notify.domain.prepaid_acceptance import renew_acceptance
 from services.delivery_notify.domain.promises import PAGE, SHIP, ledger_row, recorded_at, with_chosen_date
 from services.delivery_notify.domain.supersede import (
     DELIVERY_DATE_NOTICES,
     SHIP_DATE_NOTICES,
-    notice_line,
     supersede,
 )
 from services.delivery_notify.policy.consent_law import refund_due
@@ -51,6 +51,8 @@ def record_decision(
         decision.anomaly("answer_without_customer", str(question.choice_id))
         return
     reason = question.default_reason if by_default else DecidedBy.CUSTOMER
+    is_request = question.issue_id is None and choice in (Choice.CANCEL, Choice.CHANGE)
+    answer_by = first_deadline(decision.now, decision.rules) if is_request else None
     refund_by = _refund_by(decision, question, choice, by_default=by_default)
     decision.emit(
         CustomerDecided(
@@ -66,6 +68,7 @@ def record_decision(
             by_default=by_default,
             reason=reason,
             refund_due_on=refund_by,
+            answer_by=answer_by,
             decided_at=decision.now,
         )
     )
@@ -84,8 +87,23 @@ def record_decision(
         renew_acceptance(decision)
     if change and change.address:
         decision.emit(AddressRequested(decision.state.order_id, question.choice_id, change.address))
-    if refund_by and lines:
-        _notify_cancelled(decision, question, lines, reason, refund_by)
+    if answer_by and lines:
+        request = ChangeRequest(
+            question.choice_id,
+            choice,
+            change.change if change else None,
+            tuple(line.line_id for line in lines),
+            decision.now,
+            reason,
+            answer_by,
+            change.day if change else None,
+            refund_by,
+            is_promised=any(is_promised),
+        )
+        open_request(decision, request)
+        if request.gives_up_lines:
+            gone = frozenset(request.line_ids)
+            supersede(decision, SHIP_DATE_NOTICES | DELIVERY_DATE_NOTICES, gone, "cancel_requested")
 
 
 def _customer_of(conversation: Conversation, question: Question) -> str | None:
@@ -122,24 +140,3 @@ def _apply(
         decision.emit(ledger_row(SHIP, decision.state.order_id, line, "customer.decided", at, PAGE))
     decision.put_line(line)
     return line.shipping is not ship
-
-
-def _notify_cancelled(
-    decision: ConversationDecision, question: Question, lines: Sequence[Line], reason: DecidedBy, refund_by: date
-) -> None:
-    """Announce the cancellation; the amount only if the whole order is cancelled."""
-    line_ids = tuple(line.line_id for line in lines)
-    supersede(decision, SHIP_DATE_NOTICES | DELIVERY_DATE_NOTICES, frozenset(line_ids), "cancelled")
-    paid = decision.state.prepaid
-    whole = all(line.cancel_requested or line.cancelled for line in decision.state.lines)
-    facts = NoticeFacts(
-        tuple(notice_line(line) for line in lines),
-        day=decision.today,
-        decided_by=reason,
-        refund_by=refund_by,
-        received_on=paid.received_on if paid else None,
-        amount=paid.amount if paid and whole else None,
-        currency=paid.currency if paid and whole else None,
-        purchase_count=decision.state.purchase_count,
-    )
-    create_notice(decision, NoticeKind.ORDER_CANCELLED, facts, cause=(question.choice_id,), subjects=line_ids)

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from libs.common.decisions.context import subscriptions, timer_changes
 from libs.common.decisions.facts import Anomaly, Facts, TimerFired
+from libs.common.events.change_requests import CustomerDecisionOverdue, CustomerDecisionSettled, OrderChangeAnswered
 from libs.common.events.customers import CustomerErased
 from libs.common.events.envelope import Payload
 from libs.common.events.issues import (
@@ -63,6 +64,7 @@ from services.delivery_notify.domain import (
     product_warnings,
     replacements,
 )
+from services.delivery_notify.domain.change_requests import on_request_due
 from services.delivery_notify.domain.context import ConversationDecision
 from services.delivery_notify.domain.conversation import Conversation
 from services.delivery_notify.domain.customer_questions import CustomerAnswered, on_answer, on_answer_deadline
@@ -70,10 +72,12 @@ from services.delivery_notify.domain.event_buffer import Handler, after_placemen
 from services.delivery_notify.domain.issues import for_thread
 from services.delivery_notify.domain.promise_renewal import on_overdue
 from services.delivery_notify.domain.promises import DELIVERY, SHIP
+from services.delivery_notify.domain.request_outcomes import on_change_answered
 from services.delivery_notify.domain.staff_notices import staff_notices_for
 from services.delivery_notify.policy.notification_rules import NotificationRules
 
 OVERDUE, PROGRESS, CHOICE, UPDATE, MERGED = "overdue", "progress", "choice", "update", "merged"
+REQUEST = "request"
 
 
 def on_order_placed(decision: ConversationDecision, event: OrderPlaced) -> None:
@@ -99,6 +103,7 @@ TIMERS: Mapping[str, Callable[[ConversationDecision, str], None]] = {
     OVERDUE: lambda decision, _: on_overdue(decision),
     PROGRESS: lambda decision, _: preorders.on_progress_due(decision),
     CHOICE: lambda decision, choice_id: on_answer_deadline(decision, UUID(choice_id)),
+    REQUEST: lambda decision, request_id: on_request_due(decision, UUID(request_id)),
     UPDATE: lambda decision, issue_id: issues.on_update_due(decision, UUID(issue_id)),
     MERGED: lambda decision, _: None,  # the events that it releases come before any other
 }
@@ -115,6 +120,7 @@ HANDLERS: Mapping[type[Payload], Handler] = {
     ShipmentChanged: after_placement(orders.on_shipment_changed),
     OrderDelivered: after_placement(orders.on_order_delivered),
     OrderCancelled: after_placement(orders.on_order_cancelled),
+    OrderChangeAnswered: on_change_answered,
     PreorderProgressed: after_placement(orders.on_preorder_progressed),
     IssueAccepted: for_thread(issues.on_accepted),
     IssueReviewRequested: for_thread(issues.on_review_requested),
@@ -146,7 +152,15 @@ HANDLERS: Mapping[type[Payload], Handler] = {
 }
 
 SUBSCRIBES = subscriptions(HANDLERS)
-PUBLISHES = (NoticeSent, NoticeFailed, NoticeSuppressed, CustomerDecided, CustomerErased)
+PUBLISHES = (
+    NoticeSent,
+    NoticeFailed,
+    NoticeSuppressed,
+    CustomerDecided,
+    CustomerDecisionOverdue,
+    CustomerDecisionSettled,
+    CustomerErased,
+)
 
 
 def decide(
@@ -194,6 +208,9 @@ def deadlines(conversation: Conversation) -> dict[str, datetime]:
     for question in conversation.questions:
         if question.open:
             due[f"{CHOICE}:{question.choice_id}"] = question.due_at
+    for request in conversation.requests:
+        if request.answer_by:
+            due[f"{REQUEST}:{request.request_id}"] = request.answer_by
     for thread in conversation.threads:
         if thread.pending and thread.notify_at:
             due[f"{UPDATE}:{thread.issue_id}"] = thread.notify_at

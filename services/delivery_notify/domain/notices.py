@@ -41,8 +41,8 @@ class NoticeFacts:
     `next_update_by` is the day of the next message. `terms` follow from
     the law of the customer's market. With `received_on` the notice is also one of acceptance of a prepaid order
     (Japan); `amount` was received then. `remaining` is the part of a
-    refund that is still to be paid. `points` can be spent from `usable_from` to the end of `usable_until`;
-    `balance` is the spendable total on the day `as_of`.
+    refund that is still to be paid. `ships_on` is the ship date after the answer to a request. `points` can be spent
+    from `usable_from` to the end of `usable_until`; `balance` is the spendable total on the day `as_of`.
     """
 
     lines: tuple[NoticeLine, ...] = ()
@@ -77,6 +77,7 @@ class NoticeFacts:
     usable_until: date | None = None
     balance: int | None = None
     as_of: date | None = None
+    ships_on: date | None = None
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,7 @@ from services.delivery_notify.domain.promise_tracking import (
     restore_announced_delivery,
 )
 from services.delivery_notify.domain.promises import DELIVERY, SHIP
+from services.delivery_notify.domain.request_outcomes import on_lines_cancelled, on_order_corrected, on_units_left
 from services.delivery_notify.domain.supersede import DELIVERY_DATE_NOTICES, SHIP_DATE_NOTICES, supersede
 from services.delivery_notify.policy.consent_law import statutory_promise
 from services.delivery_notify.policy.notification_rules import NotificationRules
@@ -84,6 +85,8 @@ def on_order_changed(decision: ConversationDecision, event: OrderChanged) -> Non
             decision.state.order_id, event.customer_id, contact, event.recipient, stated_at=event.changed_at
         )
         decision.emit(recorded)
+    if event.ship_to or event.lines:
+        on_order_corrected(decision, event)
     if event.lines or event.market:
         _keep_change(decision, event.model_copy(update={"contact": None, "ship_to": None, "recipient": None}))
 
@@ -276,6 +279,7 @@ def _report_unknown_lines(decision: ConversationDecision, moved: Iterable[LineQu
 def _recount(decision: ConversationDecision) -> None:
     """Count each line's shipped and delivered units from the shipments known; a delivered unit was shipped."""
     shipments, deliveries = decision.state.shipments, decision.state.deliveries
+    gone: list[str] = []
     for line in decision.state.lines:
         if not line.requires_shipping:
             counted = replace(line, shipped=line.quantity, delivered=line.quantity)
@@ -285,6 +289,10 @@ def _recount(decision: ConversationDecision) -> None:
             counted = replace(line, shipped=max(shipped, delivered), delivered=delivered)
         if counted != line:
             decision.put_line(counted)
+            if counted.shipped > line.shipped or (counted.delivered > line.delivered and not counted.open):
+                gone.append(line.line_id)
+    if gone and decision.state.requests:
+        on_units_left(decision, gone)
 
 
 def on_order_cancelled(decision: ConversationDecision, event: OrderCancelled) -> None:
@@ -292,6 +300,7 @@ def on_order_cancelled(decision: ConversationDecision, event: OrderCancelled) ->
         if not event.line_ids or line.line_id in event.line_ids:
             decision.put_line(replace(line, cancelled=True))
     _end_notices(decision, "cancelled")
+    on_lines_cancelled(decision)
 
 
 def _end_notices(decision: ConversationDecision, cause: str) -> None:

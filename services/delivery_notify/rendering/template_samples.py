@@ -21,6 +21,8 @@ CHOICE: dict[str, Any] = {
 }
 POINTS: dict[str, Any] = {"points": 1549, "usable_from": PREVIOUS_DAY, "usable_until": DAY}
 MONEY: dict[str, Any] = {"amount": Decimal("3800"), "currency": "JPY"}
+REQUEST: dict[str, Any] = {"previous_day": PREVIOUS_DAY}
+SHIPS_ON = date(2027, 3, 19)
 
 SAMPLES: dict[str, tuple[NoticeKind, dict[str, Any]]] = {
     "accepted, replacement": (
@@ -129,6 +131,34 @@ SAMPLES: dict[str, tuple[NoticeKind, dict[str, Any]]] = {
     "order cancelled by silence": (
         NoticeKind.ORDER_CANCELLED,
         {"decided_by": DecidedBy.SILENCE, "refund_by": DAY, "received_on": PREVIOUS_DAY, **MONEY},
+    ),
+    **{
+        f"change accepted, {subject}": (NoticeKind.CHANGE_ACCEPTED, {**REQUEST, "plan": subject, "ships_on": ships_on})
+        for subject, ships_on in (("date", SHIPS_ON), ("address", SHIPS_ON), ("item", None))
+    },
+    "change accepted, shipped": (NoticeKind.CHANGE_ACCEPTED, {**REQUEST, "plan": "date"}),
+    "change declined": (
+        NoticeKind.CHANGE_DECLINED,
+        {**REQUEST, "plan": "date", "code": "already_packed", "ships_on": SHIPS_ON},
+    ),
+    "change declined, undated": (
+        NoticeKind.CHANGE_DECLINED,
+        {**REQUEST, "plan": "item", "code": "out_of_stock", "next_update_by": SHIPS_ON},
+    ),
+    "change declined, cancelled": (NoticeKind.CHANGE_DECLINED, {**REQUEST, "plan": "item", "code": "order_cancelled"}),
+    "cancellation declined": (NoticeKind.CHANGE_DECLINED, {**REQUEST, "plan": "cancel"}),
+    "change pending": (NoticeKind.CHANGE_PENDING, {**REQUEST, "plan": "address", "next_update_by": DAY}),
+    "cancellation pending": (
+        NoticeKind.CHANGE_PENDING,
+        {**REQUEST, "plan": "cancel", "next_update_by": DAY, "update_number": 2},
+    ),
+    **{
+        f"change overtaken, {subject}": (NoticeKind.CHANGE_OVERTAKEN, {**REQUEST, "plan": subject, "code": "open"})
+        for subject in ("cancel", "item", "date", "address")
+    },
+    "cancellation overtaken after its acceptance": (
+        NoticeKind.CHANGE_OVERTAKEN,
+        {**REQUEST, "plan": "cancel", "code": "accepted"},
     ),
     "delivery delayed": (NoticeKind.DELIVERY_DELAYED, {"previous_day": PREVIOUS_DAY, **CHOICE}),
     "delivery overdue": (NoticeKind.DELIVERY_OVERDUE, {"previous_day": PREVIOUS_DAY, "next_update_by": DAY, **CHOICE}),

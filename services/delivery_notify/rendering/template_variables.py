@@ -24,7 +24,7 @@ VARIABLES = frozenset({
     "counted", "stage", "missing", "link", "options", "choice_note", "rights", "status_link",
     "survey_link", "day", "previous_day", "next_update", "money", "remaining", "points", "layout", "subject",
     "sections", "seller", "reported", "report_link", "carrier", "tracking_link", "signature", "logo",
-    "color", "preheader", "subject_order_id", "choose",
+    "color", "preheader", "subject_order_id", "choose", "requested",
 })
 # fmt: on
 """Names that a template may use; the linter rejects all others."""
@@ -64,6 +64,7 @@ class TemplateVariables:
             "stage": partial(_stage, PHRASES[language]),
             "items": phrases.join_items([_item(line) for line in facts.lines], language),
             "counted": phrases.join_items(_counted(facts.lines), language),
+            "requested": PHRASES[language].requests.get(facts.plan or "", ""),
             "missing": [phrases.MISSING_DETAILS[language].get(name, name) for name in facts.missing],
             "link": "",
             **self._page_links(content),
@@ -73,12 +74,12 @@ class TemplateVariables:
         }
 
     def _page_links(self, content: NoticeContent) -> dict[str, str]:
-        """Return the links to the status page, for a resolved issue to the survey, in a warning to the report form."""
+        """Return the links to the status page, for a resolved issue to the survey, and to the report form."""
         issue_id, written_at = content.issue_id, content.written_at
         links = {"status_link": "", "survey_link": "", "report_link": ""}
         if written_at is None:
             return links
-        if content.kind == NoticeKind.BUYER_WARNED and content.customer_id:
+        if content.kind in ASKS_FOR_REPORT and content.customer_id:
             form = self.links.report_url(content.order_id, content.customer_id, content.language, written_at)
             links["report_link"] = form
         if issue_id is None:
@@ -129,7 +130,10 @@ def _points(language: Language, points: int | None) -> str:
     return phrases.localized_points(points, language)
 
 
-NO_CLOSING = frozenset({NoticeKind.ISSUE_REJECTED, NoticeKind.ORDER_CANCELLED})
+ASKS_FOR_REPORT = frozenset({NoticeKind.BUYER_WARNED, NoticeKind.CHANGE_OVERTAKEN})
+"""Notices with a link to the report form."""
+
+NO_CLOSING = frozenset({NoticeKind.ISSUE_REJECTED, NoticeKind.ORDER_CANCELLED, NoticeKind.CHANGE_DECLINED})
 """Refusals end without thanks, which would read as irony."""
 
 TROUBLE = frozenset(
@@ -142,6 +146,8 @@ TROUBLE = frozenset(
         NoticeKind.CHOICE_REQUESTED,
         NoticeKind.REVIEW_STARTED,
         NoticeKind.BUYER_WARNED,
+        NoticeKind.CHANGE_PENDING,
+        NoticeKind.CHANGE_OVERTAKEN,
     }
 )
 """Bad news: these ask for patience instead of thanking for an order."""

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from libs.common.decisions.ids import derived_id
-from libs.common.events import storefront
+from libs.common.events import change_requests, storefront
 from libs.common.events.envelope import Payload
 from libs.common.events.faults import faults_of
 from libs.common.events.json_text import well_formed
@@ -17,7 +17,7 @@ _SENT = (StorefrontOrderEvent, IssueSubmitted, IssueWithdrawn, CustomerMerged)
 
 TYPES: dict[str, type[Payload]] = {
     payload.TYPE: payload
-    for payload in vars(storefront).values()
+    for payload in (*vars(storefront).values(), *vars(change_requests).values())
     if isinstance(payload, type) and issubclass(payload, _SENT) and hasattr(payload, "TYPE")
 }
 """Event types that a storefront may send: those of its topics."""

@@ -96,7 +96,8 @@ async def _load(service: Service, page: ChoicePage, request: Request, token: str
         facts = await conversations.read_notice_facts(conn, question.notice_id) or NoticeFacts()
     conversation, contact = row
     language = page_language(request, contact.language if contact else None)
-    return ChoiceView(link.order_id, question, facts, language, conversation.market)
+    request_ = conversation.request(question.choice_id)
+    return ChoiceView(link.order_id, question, facts, language, conversation.market, request_)
 
 
 async def _decide(service: Service, page: ChoicePage, view: ChoiceView, form: ChoiceForm) -> str | None:

@@ -8,6 +8,7 @@ from fastapi.responses import HTMLResponse
 
 from libs.common.decisions.shop_calendar import ShopCalendar
 from libs.common.events.values import Choice, Language
+from services.delivery_notify.domain.change_request import ChangeRequest
 from services.delivery_notify.domain.conversation import Question, QuestionStatus
 from services.delivery_notify.domain.customer_questions import MAX_DATE_AHEAD, changes_of
 from services.delivery_notify.domain.notices import NoticeFacts
@@ -30,6 +31,7 @@ class ChoiceView:
     facts: NoticeFacts
     language: Language
     market: str = "JP"
+    request: ChangeRequest | None = None
 
     def is_open(self, now: datetime) -> bool:
         return self.question.open and now < self.question.due_at
@@ -62,7 +64,7 @@ def choice_page(
         title=title,
         sentence=sentence,
         refusal=submission.refusal,
-        rows=_rows(view),
+        rows=_rows(view, calendar),
         options=_options(view) if view.is_open(now) else [],
         chosen=submission.chosen,
         changes=changes_of(question),
@@ -80,20 +82,24 @@ def _heading(renderer: PageRenderer, view: ChoiceView, now: datetime) -> tuple[s
     """Return the keys of title and sentence for the state of the question."""
     question = view.question
     if question.status == QuestionStatus.ANSWERED and question.answer and not question.by_default:
-        return "title.answered", _answered(question)
+        return "title.answered", _answered(view)
     if question.status == QuestionStatus.CLOSED:
         cause = f"closed.{question.closed_by}"
         return "title.closed", cause if cause in renderer.translations else "closed.other"
     return ("title.question", None) if view.is_open(now) else ("title.overdue", "closed.overdue")
 
 
-def _answered(question: Question) -> str:
+def _answered(view: ChoiceView) -> str:
+    """Return the key of the outcome of a settled request; before that, of what was received."""
+    question = view.question
+    if view.request and not view.request.open:
+        return f"outcome.{view.request.status}"
     if question.change is None:
         return f"answered.{question.answer}"
     return "answered_change.variant" if question.variants else f"answered_change.{question.change}"
 
 
-def _rows(view: ChoiceView) -> list[tuple[str, str]]:
+def _rows(view: ChoiceView, calendar: ShopCalendar) -> list[tuple[str, str]]:
     """Return the keys of labels with their values; dates are written as in the mail that links to the page."""
     question, facts = view.question, view.facts
     items = [phrases.item_with_quantity(line.name, line.quantity) for line in facts.lines]
@@ -102,6 +108,9 @@ def _rows(view: ChoiceView) -> list[tuple[str, str]]:
     rows += [(label, phrases.localized_date(day, view.language)) for label, day in _dates(view) if day]
     if question.answer and question.change is None:
         rows.append(("choice.your_answer", phrases.PHRASES[view.language].options[question.answer]))
+    if view.request and view.request.answer_by and not view.request.is_promised:
+        day = calendar.day(view.request.answer_by)
+        rows.append(("choice.result_by", phrases.localized_date(day, view.language)))
     return rows
 
 

@@ -28,6 +28,7 @@ class Phrases:
     survey: str
     report: str
     stages: dict[str, str]
+    requests: dict[str, str]
 
 
 JAPANESE = Phrases(
@@ -57,6 +58,12 @@ JAPANESE = Phrases(
         "quality_check": "検品中です",
         "packing": "梱包中です",
     },
+    requests={
+        "cancel": "キャンセル",
+        "date": "発送日の変更",
+        "item": "お品の変更",
+        "address": "お届け先の変更",
+    },
 )
 ENGLISH = Phrases(
     order="Order",
@@ -84,6 +91,12 @@ ENGLISH = Phrases(
         "production": "it is being made",
         "quality_check": "it is being checked",
         "packing": "it is being packed",
+    },
+    requests={
+        "cancel": "your cancellation",
+        "date": "another ship date",
+        "item": "another item",
+        "address": "another address",
     },
 )
 PHRASES = {Language.JA: JAPANESE, Language.EN: ENGLISH}
