@@ -18,7 +18,7 @@ from libs.common.web.assets import Assets
 from services.intake.customer_pages import wiring as customer_pages
 from services.intake.desk import wiring as desk
 from services.intake.domain import decide
-from services.intake.domain.projections import timeline
+from services.intake.domain.projections import change_requests, timeline
 from services.intake.evidence.storage import S3Access, open_evidence
 from services.intake.evidence.uploads import EvidenceUploads
 from services.intake.http import erasure, issues, photos, search, staff_decisions, withdrawals
@@ -65,7 +65,7 @@ def create_app(settings: IntakeSettings | None = None) -> FastAPI:
     )
     evidence = EvidenceUploads(open_evidence(settings.evidence_location, s3), settings.photos_per_issue)
     service.add_aggregate(orders, *decide.SUBSCRIBES)
-    service.add_aggregate(Timeline(settings.zone), *timeline.SUBSCRIBES)
+    service.add_aggregate(Timeline(settings.zone), *timeline.SUBSCRIBES, *change_requests.SUBSCRIBES)
     service.add_aggregate(Erasures(service.name, erase), CustomerErasureRequested)
     service.add_aggregate(publisher)
     service.add_aggregate(CustomerMerges(move_customer), CustomerMerged)

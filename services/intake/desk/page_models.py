@@ -15,6 +15,7 @@ from services.intake.desk.promised_dates import promised_dates
 from services.intake.desk.sessions import StaffSession
 from services.intake.desk.timeline_rows import points_by_state, timeline_row
 from services.intake.store import desk as desk_store
+from services.intake.store.change_requests import count_requests
 from services.intake.store.customer_pages import item_names
 from services.intake.store.desk import Section, SectionKey
 from services.intake.store.insights.clusters import list_clusters
@@ -36,9 +37,11 @@ class PageModels:
             counts = {section: await desk_store.count_section(conn, section, now) for section in Section}
             rows = {section: await desk_store.read_section(conn, section, now, HOME_ROWS) for section in Section}
             clusters = await list_clusters(conn, "proposed")
+            requests = await count_requests(conn)
         listings = await self._dead_letters(session)
         sections = [(section, counts[section], rows[section]) for section in Section]
-        return {"now": now, "sections": sections, "clusters": clusters, "dead_letters": listings}
+        model = {"now": now, "sections": sections, "clusters": clusters, "dead_letters": listings}
+        return {**model, "requests": requests}
 
     async def _dead_letters(self, session: StaffSession) -> Sequence[DeadLetterListing] | None:
         return await self.dead_letters.list_all() if session.may(StaffRole.ADMIN) else None

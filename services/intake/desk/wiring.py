@@ -6,7 +6,7 @@ from libs.common.http.signed_links import SignedLinks
 from libs.common.web.assets import Assets
 from libs.common.web.templates import Templates
 from libs.common.web.translations import read_translations
-from services.intake.desk import dead_letter_pages, insight_pages, issue_actions, pages, sign_in
+from services.intake.desk import dead_letter_pages, insight_pages, issue_actions, pages, request_pages, sign_in
 from services.intake.desk.change_stream import ChangeStream
 from services.intake.desk.context import Desk
 from services.intake.desk.dead_letters import DeadLetterClient
@@ -19,7 +19,14 @@ from services.intake.http.commands import IntakeCommands
 from services.intake.settings import IntakeSettings
 
 ASSETS_FOLDER = Path(__file__).with_name("assets")
-ROUTERS = (sign_in.router, pages.router, insight_pages.router, issue_actions.router, dead_letter_pages.router)
+ROUTERS = (
+    sign_in.router,
+    pages.router,
+    request_pages.router,
+    insight_pages.router,
+    issue_actions.router,
+    dead_letter_pages.router,
+)
 
 
 def open_desk(

@@ -12,11 +12,12 @@ from libs.common.events.registry import AnyEvent
 from libs.common.postgres.batch import columns
 from libs.common.postgres.pool import Connection
 from libs.common.telemetry.log_context import current_trace_id
-from services.intake.domain.projections import issue_status, timeline
+from services.intake.domain.projections import change_requests, issue_status, timeline
 from services.intake.domain.projections.metrics import metric_records
 from services.intake.domain.projections.timeline import TimelineEntry
 from services.intake.domain.projections.work_items import WORK_CHANGES
 from services.intake.domain.projections.work_queue import work_changes
+from services.intake.store import change_requests as requests_store
 from services.intake.store import entitlements, work_queue
 from services.intake.store.insights import metric_ingest
 
@@ -64,13 +65,15 @@ class Timeline:
     is_read_model = True
 
     def key_of(self, event: AnyEvent) -> str | None:
-        issue_id = timeline.issue_id_of(event)
-        return str(issue_id) if issue_id else None
+        subject = timeline.issue_id_of(event) or change_requests.request_id_of(event)
+        return str(subject) if subject else None
 
     async def load(self, conn: Connection, keys: Sequence[str], events: Sequence[AnyEvent]) -> dict[str, None]:
         return {}
 
     def decide(self, state: None, event: AnyEvent, now: datetime) -> tuple[None, Facts]:
+        if change_requests.request_id_of(event):
+            return None, change_requests.project(event)
         trace_id = current_trace_id() if type(event.data) is IssueReported else None
         return None, [
             *timeline.project(event, trace_id),
@@ -79,6 +82,7 @@ class Timeline:
         ]
 
     async def save(self, conn: Connection, changed: Mapping[str, None], records: Sequence[Record]) -> None:
+        await requests_store.save(conn, records)
         entries = [record for record in records if type(record) is TimelineEntry]
         updates = issue_status.status_updates(entries)
         rows = columns([_entry_row(entry) for entry in entries], 6)
