@@ -104,6 +104,13 @@ def test_an_exchange_calls_the_old_line_off_and_adds_an_order(storefront: Storef
     assert storefront.scheduled == before + 3
 
 
+def test_an_item_that_is_not_sold_is_declined_and_the_order_goes_on(storefront: Storefront) -> None:
+    deadline = NOW + timedelta(days=1)
+    decision = decided(Choice.CHANGE, ChangeSubject.ITEM, requested_sku="MOON", line_ids=("L1",), answer_by=deadline)
+    hear(storefront, decision)
+    assert (storefront.cancelled_lines, storefront.change_outcomes) == ({}, {"not sold": 1})
+
+
 def test_only_the_lines_that_were_asked_about_are_cancelled(storefront: Storefront) -> None:
     hear(storefront, decided(Choice.CANCEL, line_ids=("L2",)))
     assert (storefront.cancelled_lines, storefront.cancelled_orders) == ({"S1": {"L2"}}, set())

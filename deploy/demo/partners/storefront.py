@@ -40,6 +40,7 @@ from deploy.demo.partners.report_scenarios import (
 from deploy.demo.partners.settings import StorefrontSettings
 from libs.common.config.settings import load
 from libs.common.decisions.ids import derived_id
+from libs.common.events.change_requests import ChangeAnswer, OrderChangeAnswered
 from libs.common.events.issues import IssueReplacementDelivered
 from libs.common.events.notices import ChangeSubject, CustomerDecided, DecidedBy
 from libs.common.events.products import LotHeld, LotReleased
@@ -113,10 +114,11 @@ class Storefront:
     def _apply_decision(self, decision: CustomerDecided) -> None:
         """Cancel or change an unshipped order; waiting changes nothing."""
         order = self.orders.get(decision.order_id)
+        at = max(decision.decided_at, self.partner.clock.now()) + timedelta(minutes=5)
         if order is None or order.order_id in self.shipped or order.order_id in self.cancelled_orders:
             self.change_outcomes["came too late"] += 1
+            self._answer(decision, at, ChangeAnswer.DECLINED, "already_shipped")
             return
-        at = max(decision.decided_at, self.partner.clock.now()) + timedelta(minutes=5)
         match decision.choice, decision.change:
             case Choice.CANCEL, _:
                 cause = f"{decision.reason or DecidedBy.CUSTOMER}_decided"
@@ -145,11 +147,16 @@ class Storefront:
             self.checkout.handle(cancelled)
 
     def _exchange(self, order: ReplayedOrder, decision: CustomerDecided, at: datetime) -> None:
-        """Place a new order for the requested item; an item that is not sold is settled by telephone."""
-        self._cancel(order, decision, at, "exchanged" if decision.requested_sku in self.catalogue else "telephoned")
-        if new := exchange_order(order, decision, at, self.catalogue):
-            self.orders[new.order_id] = new
-            self._schedule_order(new)
+        """Place a new order for the requested item; an item that is not sold is declined, and the order goes on."""
+        new = exchange_order(order, decision, at, self.catalogue)
+        if new is None:
+            self.change_outcomes["not sold"] += 1
+            self._answer(decision, at, ChangeAnswer.DECLINED, "not_sold")
+            return
+        self._answer(decision, at, ChangeAnswer.ACCEPTED)
+        self._cancel(order, decision, at, "exchanged")
+        self.orders[new.order_id] = new
+        self._schedule_order(new)
 
     def _change_date(self, order: ReplayedOrder, decision: CustomerDecided, at: datetime) -> None:
         ship_at = pick_time(decision, self.settings.zone)
@@ -159,8 +166,23 @@ class Storefront:
             order_id=order.order_id, promised_ship_date=decision.requested_date, cause="customer_asked", changed_at=at
         )
         self.partner.schedule_event(ScheduledEvent(at, f"decided-{decision.choice_id}", change))
+        self._answer(decision, at, ChangeAnswer.ACCEPTED)
         self.new_dates[order.order_id] = ship_at
         self.change_outcomes["another day"] += 1
+
+    def _answer(self, decision: CustomerDecided, at: datetime, answer: ChangeAnswer, reason: str | None = None) -> None:
+        """Answer a request, as far as one has to be answered."""
+        if decision.answer_by is None:
+            return
+        answered = OrderChangeAnswered(
+            order_id=decision.order_id,
+            customer_id=decision.customer_id,
+            request_id=decision.choice_id,
+            answer=answer,
+            reason=reason,
+            answered_at=at,
+        )
+        self.partner.schedule_event(ScheduledEvent(at, f"answered-{decision.choice_id}", answered))
 
     async def _change_address(self, decision: CustomerDecided) -> None:
         """The address is in no event; it is fetched for the parcel's label."""
@@ -169,6 +191,11 @@ class Storefront:
         answer = await self.notices.get(f"/v1/orders/{decision.order_id}/choices/{decision.choice_id}/address")
         available = answer.status_code == 200 and bool(answer.json().get("street"))
         self.change_outcomes["another address" if available else "an address that was not there"] += 1
+        at = max(decision.decided_at, self.partner.clock.now()) + timedelta(minutes=5)
+        if available:
+            self._answer(decision, at, ChangeAnswer.ACCEPTED)
+        else:
+            self._answer(decision, at, ChangeAnswer.DECLINED, "address_missing")
 
     async def _publish(self, event: LifecycleEvent) -> None:
         order_id = event.payload.order_id
