@@ -100,6 +100,8 @@ def test_staff_notices_by_mail_go_to_the_staff_address_without_its_name(staff_ma
         ({"smtp_url": "http://mx"}, "discard:// to send nothing"),
         ({"smtp_url": "smtp://"}, "discard:// to send nothing"),
         ({"mail_from": "Shop"}, "must be a mail address"),
+        ({"mail_from": "Shop <no-reply@example.jp>"}, "REPLY_TO: mails ask for replies"),
+        ({"mail_from": "noreply+orders@example.jp"}, "REPLY_TO: mails ask for replies"),
         ({"quiet_from_hour": 24}, "quiet_from_hour"),
         ({"max_messages_per_day": 0}, "max_messages_per_day"),
         ({"line_api_url": "ftp://line"}, "line_api_url"),
@@ -120,3 +122,18 @@ def test_incomplete_settings_are_refused_with_what_is_missing(given: dict[str, A
 )
 def test_the_sender_is_the_shop(mail_from: str, shop_name: str | None, sender: tuple[str, str]) -> None:
     assert settings(mail_from=mail_from, shop_name=shop_name).sender_mailbox == sender
+
+
+@pytest.mark.parametrize(
+    ("given", "mailbox"),
+    [
+        ({}, None),
+        ({"reply_to": "care@example.jp"}, ("Shop", "care@example.jp")),
+        (
+            {"reply_to": "Care <care@example.jp>", "mail_from": "Shop <no-reply@example.jp>"},
+            ("Care", "care@example.jp"),
+        ),
+    ],
+)
+def test_replies_go_to_the_mailbox_of_the_shop(given: dict[str, str], mailbox: tuple[str, str] | None) -> None:
+    assert settings(**{"mail_from": "Shop <shop@example.jp>", **given}).reply_mailbox == mailbox

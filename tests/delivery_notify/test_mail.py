@@ -31,6 +31,25 @@ def test_a_mail_reads_as_it_was_written(language: Language) -> None:
     assert (mail["Subject"], bodies) == (rendered.subject, [rendered.text, rendered.html])
 
 
+@pytest.mark.parametrize("name", ["Care", "お客様係"])
+def test_a_mail_names_the_mailbox_for_replies(name: str) -> None:
+    envelope = MailEnvelope(
+        ("Shop", "no-reply@example.jp"),
+        ("", "hanako@example.jp"),
+        NOTICE,
+        "ja",
+        datetime(2027, 3, 1, tzinfo=UTC),
+        (name, "care@example.jp"),
+    )
+    mail = message_from_bytes(encode_mail(envelope, RENDERED[Language.JA]), policy=policy.default)
+    (mailbox,) = mail["Reply-To"].addresses
+    assert (mailbox.display_name, mailbox.addr_spec) == (name, "care@example.jp")
+
+
+def test_without_a_mailbox_for_replies_they_go_to_the_sender() -> None:
+    assert read("Hanako")["Reply-To"] is None
+
+
 @pytest.mark.parametrize("name", ["Hanako", "山田 花子", 'O"Neil, Jr.', "山" * 12, "a" * 200])
 def test_a_name_reads_as_it_was_given(name: str) -> None:
     (person,) = read(name)["To"].addresses

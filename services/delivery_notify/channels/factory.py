@@ -44,7 +44,8 @@ def staff_channel(settings: ChannelSettings) -> tuple[Channel, str] | None:
 
 
 def _mail_channel(settings: ChannelSettings) -> Channel:
-    return mail_channel(settings.smtp_url.get_secret_value(), settings.smtp_connections, settings.sender_mailbox)
+    url, connections = settings.smtp_url.get_secret_value(), settings.smtp_connections
+    return mail_channel(url, connections, settings.sender_mailbox, settings.reply_mailbox)
 
 
 def _secret_value(secret: SecretStr | None) -> str:

@@ -35,13 +35,14 @@ _FORBIDDEN_IN_ADDRESS = re.compile(r"[\x00-\x20\x7f-\xa0\u2028\u2029<>,;:\"()]")
 
 @dataclass(frozen=True, slots=True)
 class MailEnvelope:
-    """Sender and recipient (name and address each) and the key from which the `Message-ID` is derived."""
+    """Sender, recipient and mailbox for replies (name and address each); the `Message-ID` is derived from the key."""
 
     sender: tuple[str, str]
     recipient: tuple[str, str]
     message_key: UUID
     language: str
     date: datetime
+    reply_to: tuple[str, str] | None = None
 
     @property
     def message_id(self) -> str:
@@ -53,6 +54,7 @@ def encode_mail(envelope: MailEnvelope, rendered: RenderedMessage) -> bytes:
     boundary = f"=_{envelope.message_key.hex}"
     headers = (
         f"From: {_sender(*envelope.sender)}",
+        *([f"Reply-To: {_mailbox('Reply-To', *envelope.reply_to)}"] if envelope.reply_to else []),
         f"To: {_mailbox('To', *envelope.recipient)}",
         f"Subject: {_encoded_words('Subject', rendered.subject)}",
         f"Date: {_date_header(envelope.date.replace(microsecond=0))}",

@@ -1,5 +1,6 @@
 """Settings of the channels and of sending by them. Addresses of providers come from here only."""
 
+import re
 from email.utils import parseaddr
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
@@ -31,6 +32,14 @@ def _address_of(mailbox: str) -> str:
     return mail_address(address) or address
 
 
+def _is_unread(mailbox: str) -> bool:
+    local_part = _address_of(mailbox).rpartition("@")[0].partition("+")[0]
+    return bool(_UNREAD.fullmatch(local_part))
+
+
+_UNREAD = re.compile(r"(no|do-?not|dont)[-_.]?reply|bounces?|mailer-daemon", re.IGNORECASE)
+"""Local parts of mailboxes that nobody reads, without what follows a `+`."""
+
 StaffChannel = Literal["none", "email", "slack", "zendesk", "kintone"]
 
 _REQUIRED_BY_CHANNEL = {
@@ -45,6 +54,9 @@ class ChannelSettings(CalendarSettings):
     """Mail server, `smtp(s)://[user:password@]host:port[?starttls]`; `discard://` sends nothing."""
     mail_from: Annotated[str, AfterValidator(_check_mail_address)]
     """Sender of every mail, `Name <address>`."""
+    reply_to: Annotated[str, AfterValidator(_check_mail_address)] | None = None
+    """Mailbox for answers to mails, `Name <address>`; default: the sender. Mails ask for replies, so it is required
+    where nobody reads the sender's (`no-reply@...`)."""
     smtp_connections: Annotated[int, Field(ge=1, le=50)] = 4
     """Connections to the mail server."""
     shop_name: Annotated[str, StringConstraints(min_length=1, max_length=80)] | None = None
@@ -100,6 +112,8 @@ class ChannelSettings(CalendarSettings):
     def _check_complete(self) -> Self:
         if (self.sms_webhook_url is None) != (not self.sms_webhook_secret):
             raise ValueError("SMS_WEBHOOK_URL and SMS_WEBHOOK_SECRET: set both or neither")
+        if self.reply_to is None and _is_unread(self.mail_from):
+            raise ValueError("REPLY_TO: mails ask for replies, and nobody reads MAIL_FROM; set the shop's mailbox")
         missing = [
             name.upper() for name in _REQUIRED_BY_CHANNEL.get(self.staff_channel, ()) if getattr(self, name) is None
         ]
@@ -119,6 +133,13 @@ class ChannelSettings(CalendarSettings):
     def sender_mailbox(self) -> tuple[str, str]:
         """Name and address of the mail sender."""
         return self.sender_name, _address_of(self.mail_from)
+
+    @property
+    def reply_mailbox(self) -> tuple[str, str] | None:
+        """Name (of the shop by default) and address for answers; None for those of the sender."""
+        if self.reply_to is None:
+            return None
+        return parseaddr(self.reply_to)[0] or self.sender_name, _address_of(self.reply_to)
 
     @property
     def staff_mailbox(self) -> str:

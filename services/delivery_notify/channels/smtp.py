@@ -35,13 +35,19 @@ _FINAL, _TOO_LARGE = 500, 552
 
 @dataclass(frozen=True, slots=True)
 class MailEncoder:
-    """Encoder of mails from one sender (name and address)."""
+    """Encoder of mails from one sender, with a mailbox for replies (name and address each)."""
 
     sender: tuple[str, str]
+    reply_to: tuple[str, str] | None = None
 
     def encode(self, draft: MessageDraft) -> EncodedMessage:
         envelope = MailEnvelope(
-            self.sender, (draft.recipient_name, draft.address), draft.idempotency_key, draft.language, draft.written_at
+            self.sender,
+            (draft.recipient_name, draft.address),
+            draft.idempotency_key,
+            draft.language,
+            draft.written_at,
+            self.reply_to,
         )
         return EncodedMessage(draft.idempotency_key, draft.address, encode_mail(envelope, draft.rendered))
 
@@ -150,7 +156,9 @@ def _describe(error: Exception) -> str:
     return f"{type(error).__name__} {code}" if code else type(error).__name__
 
 
-def mail_channel(url: str, connections: int, sender: tuple[str, str]) -> Channel:
+def mail_channel(
+    url: str, connections: int, sender: tuple[str, str], reply_to: tuple[str, str] | None = None
+) -> Channel:
     """Create the channel for `SMTP_URL`; connections open with the first message."""
-    parts, writer = urlsplit(url), MailEncoder(sender)
+    parts, writer = urlsplit(url), MailEncoder(sender, reply_to)
     return DiscardChannel(writer.encode) if parts.scheme == "discard" else SmtpChannel(parts, connections, writer)
