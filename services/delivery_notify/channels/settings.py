@@ -76,6 +76,9 @@ class ChannelSettings(CalendarSettings):
     """Hour at which LINE and SMS may be sent again."""
     max_messages_per_day: Annotated[int, Field(ge=1, le=100)] = 6
     """Messages per customer in 24 hours; above that, notices that can wait are deferred to the next morning."""
+    order_history_complete: bool = False
+    """All earlier orders of all customers were sent to `storefront.orders`: mails may then count a customer's orders
+    where the shop does not state `purchase_count`."""
     sender_poll_seconds: Annotated[float, Field(gt=0, le=10)] = 0.25
     """Interval at which the sender polls for due notices."""
 

@@ -48,6 +48,7 @@ class RecipientContact:
     preferred: tuple[str, ...] = ()
     suppressed: frozenset[str] = frozenset()
     last_purchased_item: str | None = None
+    purchase_count: int | None = None
 
     def address(self, channel: str) -> str | None:
         return {"email": self.email, "sms": self.phone, "line": self.line_user_id}.get(channel)

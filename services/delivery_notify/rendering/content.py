@@ -22,3 +22,5 @@ class NoticeContent:
     written_at: datetime | None = None
     last_purchased_item: str | None = None
     customer_id: str = ""
+    purchase_count: int | None = None
+    """Number of the order among the customer's orders, where the shop does not state it."""

@@ -161,7 +161,8 @@ def _closing(content: NoticeContent) -> str:
         return phrases.PATIENCE[content.language]
     about_an_order = content.kind != NoticeKind.POINTS_EXPIRING
     last_item = content.last_purchased_item if about_an_order else None
-    return phrases.thanks(content.facts.purchase_count, content.language, last_item)
+    count = content.facts.purchase_count or (content.purchase_count if about_an_order else None)
+    return phrases.thanks(count, content.language, last_item)
 
 
 def _item(line: NoticeLine) -> str:

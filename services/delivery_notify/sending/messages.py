@@ -59,6 +59,7 @@ def _content(notice: ClaimedNotice, contact: RecipientContact, facts: NoticeFact
         now,
         contact.last_purchased_item,
         notice.customer_id,
+        contact.purchase_count,
     )
 
 

@@ -23,10 +23,12 @@ INCOMPLETE_GROUP_DELAY = timedelta(seconds=0.25)
 
 @dataclass(frozen=True, slots=True)
 class ContactPolicy:
-    """Limits on contacting a customer. `quiet_hours`: first and last shop hour without LINE and SMS."""
+    """Limits on contacting a customer. `quiet_hours`: first and last shop hour without LINE and SMS; `counts_orders`:
+    all orders of all customers are known, so that messages may name the number of an order."""
 
     quiet_hours: tuple[int, int] = (21, 8)
     max_messages_per_day: int = 6
+    counts_orders: bool = False
 
 
 @dataclass(frozen=True, slots=True)

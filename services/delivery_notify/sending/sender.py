@@ -30,6 +30,7 @@ from services.delivery_notify.sending.retry_policy import SendAttempt
 from services.delivery_notify.store import notice_queue
 from services.delivery_notify.store.conversations import parse_facts
 from services.delivery_notify.store.notice_queue import ClaimedNotice
+from services.delivery_notify.store.purchases import with_purchases
 
 log = logging.getLogger(__name__)
 
@@ -99,6 +100,7 @@ class Sender:
         """Claim, send and record one batch; return the number of claimed notices."""
         async with self._service.transaction() as tx:
             claimed = await notice_queue.claim_notices(tx.conn, tx.now, BATCH_SIZE, LEASE)
+            claimed = await with_purchases(tx.conn, claimed, is_complete=self._planner.policy.counts_orders)
             plan = self._planner.plan(claimed, tx.now, self._breaker.open_for_long())
             await notice_queue.mark_started(tx.conn, started(plan))
         if claimed:

@@ -20,7 +20,8 @@ def add_senders(
     calendar: ShopCalendar,
     conversations: Conversations,
 ) -> None:
-    policy = ContactPolicy((settings.quiet_from_hour, settings.quiet_to_hour), settings.max_messages_per_day)
+    quiet_hours = settings.quiet_from_hour, settings.quiet_to_hour
+    policy = ContactPolicy(quiet_hours, settings.max_messages_per_day, settings.order_history_complete)
     channels, created = customer_channels(settings), conversations.take_created
     sender = Sender(service, channels, renderer, calendar, policy, settings.sender_poll_seconds, created)
     service.run_in_background("sender", sender.run)
