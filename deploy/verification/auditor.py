@@ -56,7 +56,7 @@ TOPICS = (
 )
 
 COMMON_QUERIES = {
-    "outbox": "SELECT id, topic, key FROM outbox",
+    "outbox": "SELECT id, topic, key FROM outbox_records",
     "dead_letters": """SELECT aggregate, topic, "partition", "offset", key, reason, error FROM dead_letters
                  WHERE state IN ('open', 'replaying')""",
     "timers": "SELECT aggregate, key, name, due_at FROM timers",

@@ -25,7 +25,7 @@ async def versions(live: Live) -> dict[str, int]:
 async def test_a_command_is_accepted_while_kafka_is_down_and_its_event_waits_in_the_outbox(offline: Live) -> None:
     answer = await cancel(offline, "k1")
     assert (answer.status_code, answer.json()) == (202, {"count": 1})
-    assert await offline.service.pool.fetchval("SELECT count(*) FROM outbox") == 1
+    assert await offline.service.pool.fetchval("SELECT count(*) FROM outbox_records") == 1
 
 
 async def test_the_same_key_and_body_gets_the_first_answer_again_and_changes_nothing(offline: Live) -> None:

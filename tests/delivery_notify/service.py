@@ -46,6 +46,6 @@ async def settled(live: Live, count: int = 1) -> list[dict[str, Any]]:
 async def published(live: Live) -> list[str]:
     """The types of the events that are waiting for Kafka, in order."""
     rows = await live.service.pool.fetch(
-        "SELECT convert_from(value, 'utf8')::jsonb ->> 'type' AS type FROM outbox ORDER BY id"
+        "SELECT convert_from(value, 'utf8')::jsonb ->> 'type' AS type FROM outbox_records ORDER BY id, n"
     )
     return [row["type"] for row in rows]

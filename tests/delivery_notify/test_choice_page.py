@@ -36,7 +36,9 @@ async def ask(live: Live, language: Language = Language.JA) -> str:
 
 
 async def decisions(live: Live) -> list[str]:
-    rows = await live.service.pool.fetch("SELECT convert_from(value, 'utf8')::jsonb AS event FROM outbox ORDER BY id")
+    rows = await live.service.pool.fetch(
+        "SELECT convert_from(value, 'utf8')::jsonb AS event FROM outbox_records ORDER BY id, n"
+    )
     return [row["event"] for row in rows if "customer.decided" in row["event"]]
 
 

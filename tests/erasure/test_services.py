@@ -131,7 +131,7 @@ async def test_a_storefront_asks_once_over_http_and_every_service_is_notified(
         headers = {**STOREFRONT, "Idempotency-Key": "forget C-1"}
         first, again = [await live.client.post(f"/v1/customers/{CUSTOMER}/erasure", headers=headers) for _ in range(2)]
         assert (first.status_code, first.json()) == (202, again.json())
-        (row,) = await live.service.pool.fetch("SELECT topic, key, value FROM outbox")
+        (row,) = await live.service.pool.fetch("SELECT topic, key, value FROM outbox_records")
         payload = decode(row["value"]).data
         assert isinstance(payload, CustomerErasureRequested)
         assert (row["topic"], row["key"], str(payload.erasure_id)) == (
@@ -167,7 +167,8 @@ async def test_a_report_that_waits_for_its_order_waits_on_without_words(database
         )
         assert [row["said"] for row in rows] == [None, f"words of {OTHER}"]
         payloads = [
-            decode(row["value"]).data for row in await service.pool.fetch("SELECT value FROM outbox ORDER BY id")
+            decode(row["value"]).data
+            for row in await service.pool.fetch("SELECT value FROM outbox_records ORDER BY id, n")
         ]
         assert [one.service for one in payloads if isinstance(one, CustomerErased)] == ["intake"]
 

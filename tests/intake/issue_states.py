@@ -10,7 +10,6 @@ from aiokafka import ConsumerRecord
 from libs.common.decisions.ids import derived_id
 from libs.common.events import issues, loyalty, notices, storefront
 from libs.common.events.envelope import Payload
-from libs.common.events.registry import decode
 from libs.common.events.values import Choice, Language, LineQuantity, Money, Reason, Remedy, TimeWindow
 from libs.common.messaging import dead_letters
 from services.intake.desk.accounts import HASHER, StaffRole
@@ -18,6 +17,7 @@ from services.intake.store import staff as staff_store
 from tests.common import wire
 from tests.intake.event_builders import CUSTOMER, ORDER, delivered, line, placed
 from tests.intake.service_calls import body
+from tests.outbox import take_events
 from tests.running import STOREFRONT, Live
 
 PASSWORD = "a long password for tests"
@@ -54,9 +54,7 @@ async def report(
     answer = await live.client.post("/v1/issues", json=content, headers=headers)
     assert answer.status_code == 202, answer.text
     issue_id = UUID(answer.json()["issue_id"])
-    rows = await live.service.pool.fetch("DELETE FROM outbox RETURNING value, id")
-    for row in sorted(rows, key=lambda row: row["id"]):
-        event = decode(row["value"])
+    for event in await take_events(live.service.pool):
         await apply_events(live, event.data, at=event.time - ago)
     await live.service.pool.execute(
         "UPDATE issues SET reported_at = reported_at - $2::interval, progress_at = progress_at - $2::interval,"

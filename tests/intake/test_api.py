@@ -19,7 +19,7 @@ from tests.running import OPS, STOREFRONT, Live, running
 
 async def outbox_of(live: Live) -> list[dict[str, Any]]:
     """Return the events in the outbox, in order."""
-    rows = await live.service.pool.fetch("SELECT value FROM outbox ORDER BY id")
+    rows = await live.service.pool.fetch("SELECT value FROM outbox_records ORDER BY id, n")
     return [json.loads(row["value"]) for row in rows]
 
 

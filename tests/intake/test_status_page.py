@@ -28,7 +28,7 @@ async def page(live: Live, case: Case, **query: str) -> httpx.Response:
 
 
 async def published(live: Live, kind: type[Any]) -> list[Any]:
-    rows = await live.service.pool.fetch("SELECT value FROM outbox ORDER BY id")
+    rows = await live.service.pool.fetch("SELECT value FROM outbox_records ORDER BY id, n")
     return [event.data for row in rows if isinstance((event := decode(row["value"])).data, kind)]
 
 

@@ -70,7 +70,7 @@ async def test_nobody_reads_without_a_key(live: Live, route: str) -> None:
 
 async def test_the_grant_waits_in_the_outbox_with_its_customer_as_key(live: Live) -> None:
     async with live.service.pool.acquire() as conn:
-        rows: list[asyncpg.Record] = await conn.fetch("SELECT topic, key FROM outbox ORDER BY id")
+        rows: list[asyncpg.Record] = await conn.fetch("SELECT topic, key FROM outbox_records ORDER BY id, n")
     assert {(row["topic"], row["key"]) for row in rows} == {("loyalty", CUSTOMER)}
 
 

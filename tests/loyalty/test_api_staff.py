@@ -77,7 +77,9 @@ async def test_the_private_note_stays_with_ops(live: Live) -> None:
     body = await get(live, f"{HERE}/entries", STOREFRONT)
     assert [(entry["staff"], entry["note"], entry["text"]) for entry in body["entries"]] == [(None, None, "goodwill")]
     async with live.service.pool.acquire() as conn:
-        assert not await conn.fetchval("SELECT count(*) FROM outbox WHERE convert_from(value, 'UTF8') LIKE '%nobody%'")
+        assert not await conn.fetchval(
+            "SELECT count(*) FROM outbox_records WHERE convert_from(value, 'UTF8') LIKE '%nobody%'"
+        )
 
 
 @pytest.mark.parametrize(

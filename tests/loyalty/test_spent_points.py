@@ -157,5 +157,7 @@ async def test_the_resolution_of_an_order_paid_in_money_too_returns_no_points(li
 
 async def test_the_event_says_how_many_came_back(live: Live) -> None:
     await take(live, refunded("750"))
-    rows = await live.service.pool.fetch("SELECT convert_from(value, 'utf8')::jsonb AS event FROM outbox ORDER BY id")
+    rows = await live.service.pool.fetch(
+        "SELECT convert_from(value, 'utf8')::jsonb AS event FROM outbox_records ORDER BY id, n"
+    )
     assert any("points.released.v1" in row["event"] and '"points": 250' in row["event"] for row in rows)

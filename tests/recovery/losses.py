@@ -3,7 +3,7 @@
 import json
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from zlib import crc32
 
@@ -11,6 +11,7 @@ import pytest
 
 from libs.common.messaging import relay
 from libs.common.messaging.consumer import Consumer
+from libs.common.messaging.relay import Published, WaitingRecord
 
 
 @dataclass(frozen=True, order=True)
@@ -63,10 +64,11 @@ def losing(losses: Losses) -> Iterator[None]:
     """Lose records until the end of the block, in every service of this process."""
     publish, parse = relay.publish, Consumer._parse
 
-    async def forget(producer: Any, rows: Sequence[Any]) -> tuple[list[int], BaseException | None]:
-        kept = [row for row in rows if not losses.forgets(row["value"])]
-        sent, error = await publish(producer, kept) if kept else ([], None)
-        return [*sent, *({row["id"] for row in rows} - {row["id"] for row in kept})], error
+    async def forget(producer: Any, records: Sequence[WaitingRecord]) -> Published:
+        kept = [record for record in records if not losses.forgets(record.value or b"")]
+        published = await publish(producer, kept) if kept else Published([], {}, None)
+        forgotten = {record.id for record in records} - {record.id for record in kept}
+        return replace(published, done=[*published.done, *forgotten])
 
     def skip(self: Consumer, record: Any) -> Any:
         parsed = parse(self, record)

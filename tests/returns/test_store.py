@@ -107,7 +107,7 @@ async def test_an_address_that_came_first_is_there_for_the_first_event(pool: Poo
     await learn(pool, placed())
     await take(pool, accepted())
     async with pool.acquire() as conn:
-        topics = [row["topic"] for row in await conn.fetch("SELECT topic FROM outbox ORDER BY id")]
+        topics = [row["topic"] for row in await conn.fetch("SELECT topic FROM outbox_records ORDER BY id, n")]
     assert topics == ["warehouse.orders", "issues"]
 
 

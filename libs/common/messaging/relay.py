@@ -1,8 +1,9 @@
 """Outbox relay: publishes outbox rows in id order, from one active process per service database.
 
 An advisory lock on the relay's own connection elects it; other processes are standby. Sends are pipelined, and rows are
-deleted once acknowledged, so a crash in between only repeats events with the same ids. After a failed send, later rows
-of that key are kept as well, so the order per key holds.
+deleted once all their records are acknowledged, so a crash in between only repeats events with the same ids. After a
+failed send, later records of that key are kept as well, so the order per key holds; what was acknowledged of a row is
+taken out of it.
 
 Rejected: a cursor over ids (loses rows of slow transactions), `SKIP LOCKED` workers (break the order of a key),
 LISTEN/NOTIFY (a lock per commit). Reconsider when one relay is slower than the service that writes.
@@ -11,8 +12,10 @@ LISTEN/NOTIFY (a lock per commit). Reconsider when one relay is slower than the 
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from itertools import count, repeat, zip_longest
 from typing import Any, NoReturn
 
 import asyncpg
@@ -22,7 +25,7 @@ from libs.common.messaging.failpoints import failpoint
 from libs.common.messaging.signal import WakeSignal
 from libs.common.postgres.pool import describe
 from libs.common.telemetry.counters import Counters
-from libs.common.telemetry.trace_context import record_headers
+from libs.common.telemetry.trace_context import Carrier, record_headers
 
 log = logging.getLogger(__name__)
 
@@ -30,12 +33,21 @@ log = logging.getLogger(__name__)
 # they are excluded by id; a row of a slow transaction has a lower id and is found as well.
 _NEXT = """
     WITH deleted AS (DELETE FROM outbox WHERE id = ANY($1))
-    SELECT id, topic, key, value, headers, trace FROM outbox WHERE id <> ALL($1) ORDER BY id LIMIT $2"""
+    SELECT id, topics, keys, payloads, record_headers, traces, topic, key, value, headers, trace
+    FROM outbox WHERE id <> ALL($1) ORDER BY id LIMIT $2"""
+# Keep these records of a row, by their positions from 1.
+_KEEP = """
+    UPDATE outbox o SET (topics, keys, payloads, record_headers, traces) = (
+        SELECT array_agg(o.topics[n] ORDER BY n), array_agg(o.keys[n] ORDER BY n), array_agg(o.payloads[n] ORDER BY n),
+               array_agg(o.record_headers[n] ORDER BY n), array_agg(o.traces[n] ORDER BY n)
+        FROM unnest($2::int[]) AS n)
+    WHERE id = $1 AND topics IS NOT NULL"""
 # Deletions are not waited for on disk: one that a crash of Postgres undoes only repeats events with the same ids.
 _SESSION = {"application_name": "relay", "synchronous_commit": "off"}
 _LOCK = "SELECT pg_try_advisory_lock(hashtext('sakidashi.relay'))"
 
-BATCH = 1000
+BATCH = 100
+"""Rows read at a time; `outbox.ROW_BYTES` bounds each of them."""
 SEND_TIMEOUT = 30.0
 """Seconds without acknowledgement after which the producer is replaced and the rows are sent again."""
 
@@ -98,46 +110,100 @@ class Relay:
                 self._works = True
                 await self._wake.wait(0.2)
                 continue
-            sent, error = await publish(producer, rows)
+            published = await publish(producer, [record for row in rows for record in records_of(row)])
+            sent = published.done
             failpoint("relay_sent")
-            if error:
+            if published.error:
                 await conn.fetch(_NEXT, sent, 0)
-                raise error
+                await conn.executemany(_KEEP, list(published.kept.items()))
+                raise published.error
             self._works = True
 
 
-async def publish(producer: AIOKafkaProducer, rows: Sequence[Any]) -> tuple[list[int], BaseException | None]:
-    """Send rows in order; return the ids that may be deleted, and the first error if there was one."""
+@dataclass(frozen=True, slots=True)
+class WaitingRecord:
+    """A record of an outbox row, with its position in it, from 1."""
+
+    id: int
+    position: int
+    topic: str
+    key: str | None
+    value: bytes | None
+    headers: str | None
+    trace: Carrier | None
+
+
+def records_of(row: Any) -> Iterable[WaitingRecord]:
+    """Return the records of a row in order. A row of the form before migration 0002 holds one record."""
+    if row["topics"] is None:
+        return [WaitingRecord(row["id"], 1, row["topic"], row["key"], row["value"], row["headers"], row["trace"])]
+    return map(
+        WaitingRecord,
+        repeat(row["id"]),
+        count(1),
+        row["topics"],
+        row["keys"],
+        row["payloads"],
+        row["record_headers"] or repeat(None),
+        row["traces"] or repeat(None),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """Rows of which every record was acknowledged, and positions of the records to keep of partly sent rows."""
+
+    done: list[int]
+    kept: dict[int, list[int]]
+    error: BaseException | None
+
+
+async def publish(producer: AIOKafkaProducer, records: Sequence[WaitingRecord]) -> Published:
+    """Send records in order; return what was acknowledged, and the first error if there was one."""
     pending: list[asyncio.Future[Any]] = []
     error: BaseException | None = None
     try:
         async with asyncio.timeout(SEND_TIMEOUT):
-            for row in rows:
-                key = row["key"]
+            for record in records:
                 pending.append(
                     await producer.send(
-                        row["topic"],
-                        row["value"],
-                        key=key.encode() if key is not None else None,
-                        headers=_headers(row),
+                        record.topic,
+                        record.value,
+                        key=record.key.encode() if record.key is not None else None,
+                        headers=_headers(record),
                     )
                 )
             await asyncio.wait(pending)
     except Exception as caught:
         error = caught
-    sent: list[int] = []
+    error = error or next(filter(None, map(_error_of, pending)), None)
+    if error is None:
+        return Published(list(dict.fromkeys(record.id for record in records)), {}, None)
+    return _partly(records, pending, error)
+
+
+def _error_of(future: "asyncio.Future[Any]") -> BaseException | None:
+    return future.exception() if future.done() and not future.cancelled() else None
+
+
+def _partly(
+    records: Sequence[WaitingRecord], pending: Sequence["asyncio.Future[Any]"], error: BaseException
+) -> Published:
+    """Return what may be deleted after a failure: of each key the records before the first one that failed."""
+    kept: dict[int, list[int]] = {}
+    sent: set[int] = set()
     broken: set[tuple[str, str | None]] = set()
-    for row, future in zip(rows, pending, strict=False):
-        failed = not future.done() or future.cancelled() or future.exception()
-        if failed:
-            broken.add((row["topic"], row["key"]))
-            error = error or (future.exception() if future.done() and not future.cancelled() else None)
-        elif (row["topic"], row["key"]) not in broken:
-            sent.append(row["id"])
-    return sent, error
+    for record, future in zip_longest(records, pending):
+        place = (record.topic, record.key)
+        if place in broken or future is None or not future.done() or future.cancelled() or future.exception():
+            broken.add(place)
+            kept.setdefault(record.id, []).append(record.position)
+        else:
+            sent.add(record.id)
+    return Published(sorted(sent - kept.keys()), {id: kept[id] for id in sorted(sent & kept.keys())}, error)
 
 
-def _headers(row: Any) -> list[tuple[str, bytes]]:
-    if row["headers"]:
-        return [(name, value.encode()) for name, value in json.loads(row["headers"]).items()]
-    return record_headers(row["trace"]) if row["trace"] else []
+def _headers(record: WaitingRecord) -> list[tuple[str, bytes]]:
+    if record.headers:
+        return [(name, value.encode()) for name, value in json.loads(record.headers).items()]
+    return record_headers(record.trace) if record.trace else []

@@ -6,8 +6,8 @@ injected statement therefore cannot rewrite promises or ledger entries.
 
 Privileges are granted after every migration, only here, by the first part of a table's comment: `append-only` allows
 SELECT and INSERT; `derived` is written by triggers and may be locked; other tables are read and written. Partitions are
-reached through their parent. Sequences can be read; only an insert advances them. Anything else needs a `SECURITY
-DEFINER` function of the owner with one narrow purpose and a fixed `search_path`.
+reached through their parent. Views and sequences can be read; only an insert advances a sequence. Anything else needs a
+`SECURITY DEFINER` function of the owner with one narrow purpose and a fixed `search_path`.
 
 Default privileges were rejected: they do not depend on the purpose of a table.
 """
@@ -17,11 +17,11 @@ from urllib.parse import unquote, urlsplit
 from libs.common.postgres.pool import Connection
 
 _TABLES = """
-    SELECT quote_ident(c.relname) AS name, obj_description(c.oid, 'pg_class') AS comment,
+    SELECT quote_ident(c.relname) AS name, c.relkind = 'v' AS is_view, obj_description(c.oid, 'pg_class') AS comment,
            (SELECT quote_ident(a.attname) FROM pg_index i JOIN pg_attribute a ON a.attrelid = c.oid
             WHERE i.indrelid = c.oid AND i.indisprimary AND a.attnum = i.indkey[0]) AS key
     FROM pg_class c
-    WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+    WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v') AND NOT c.relispartition
     ORDER BY c.relname"""
 
 
@@ -58,5 +58,6 @@ async def grant_privileges(conn: Connection, runtime: str) -> None:
             f"GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO {role}",
         ):
             await conn.execute(statement)
-        for name, comment, key in await conn.fetch(_TABLES):
-            await conn.execute(f"GRANT {privileges(name, comment, key)} ON {name} TO {role}")
+        for name, is_view, comment, key in await conn.fetch(_TABLES):
+            granted = "SELECT" if is_view else privileges(name, comment, key)
+            await conn.execute(f"GRANT {granted} ON {name} TO {role}")

@@ -25,7 +25,7 @@ Offsets = Mapping[TopicPartition, int]
 KAFKA_SECONDS, CLOSE_SECONDS = 10.0, 3.0
 
 _WORK = """
-    SELECT (SELECT count(*) FROM outbox) AS outbox,
+    SELECT (SELECT coalesce(sum(coalesce(cardinality(topics), 1)), 0) FROM outbox) AS outbox,
            (SELECT count(*) FROM dead_letters WHERE state = 'replaying') AS replaying,
            (SELECT count(*) FROM timers WHERE due_at <= $1) AS due_timers,
            (SELECT min(due_at) FROM timers WHERE due_at > $1) AS next_timer_at"""

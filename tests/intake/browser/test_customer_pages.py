@@ -31,7 +31,7 @@ def status(shop: Shop, name: str) -> str:
 
 
 async def published(shop: Shop, type_: str) -> list[object]:
-    rows = await shop.live.service.pool.fetch("SELECT value FROM outbox ORDER BY id")
+    rows = await shop.live.service.pool.fetch("SELECT value FROM outbox_records ORDER BY id, n")
     return [event.data for row in rows if (event := decode(row["value"])).type == type_]
 
 

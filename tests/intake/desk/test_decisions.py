@@ -30,7 +30,7 @@ async def confirm(
 
 
 async def decided(desk: Desk) -> list[Any]:
-    rows = await desk.live.service.pool.fetch("SELECT value FROM outbox ORDER BY id")
+    rows = await desk.live.service.pool.fetch("SELECT value FROM outbox_records ORDER BY id, n")
     return [event.data for row in rows if (event := decode(row["value"])).type == "issue.staff_decided.v1"]
 
 

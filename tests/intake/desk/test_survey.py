@@ -22,7 +22,7 @@ async def test_an_unhappy_answer_waits_at_the_desk_with_its_reason(desk: Desk) -
     thanks = await desk.live.client.get(survey, headers={"Accept-Language": "en"})
     assert "A member of our team will contact you by" in thanks.text
 
-    rows = await desk.live.service.pool.fetch("SELECT value FROM outbox ORDER BY id")
+    rows = await desk.live.service.pool.fetch("SELECT value FROM outbox_records ORDER BY id, n")
     (rated,) = [event.data for row in rows if (event := decode(row["value"])).type == "issue.rated.v1"]
     assert (rated.score, "Nobody" in str(rated)) == (4, False)  # type: ignore[attr-defined]
     await desk.case.publish(rated)

@@ -80,7 +80,7 @@ async def post(live: Live, cluster_id: str, action: str, body: dict[str, Any], k
 
 
 async def outbox(live: Live, type_: str) -> list[dict[str, Any]]:
-    rows = await live.service.pool.fetch("SELECT value FROM outbox ORDER BY id")
+    rows = await live.service.pool.fetch("SELECT value FROM outbox_records ORDER BY id, n")
     events = [json.loads(row["value"]) for row in rows]
     return [event["data"] for event in events if event["type"] == type_]
 

@@ -9,7 +9,7 @@ from tests.running import Live
 
 async def published(live: Live) -> list[dict[str, Any]]:
     """Return the events in the outbox, each decoded as a consumer decodes it."""
-    rows = await live.service.pool.fetch("SELECT topic, key, value FROM outbox ORDER BY id")
+    rows = await live.service.pool.fetch("SELECT topic, key, value FROM outbox_records ORDER BY id, n")
     found = []
     for row in rows:
         event = decode(bytes(row["value"]) if not isinstance(row["value"], str) else row["value"])

@@ -10,13 +10,14 @@ from libs.common.events.values import Reason
 from services.intake.storefronts.shopify import read
 from tests.intake.storefronts.answers import code, published
 from tests.intake.storefronts.calls import shop_fulfillment, shop_order, shop_return, shopify
+from tests.outbox import take_events
 from tests.running import OPS, Live
 
 
 async def test_a_return_is_a_report_per_reason_of_the_customer_whose_order_it_is(live: Live) -> None:
     assert code(await shopify(live, "returns/request", shop_return())) == (404, "unknown_order")
     await shopify(live, "orders/create", shop_order())
-    placed = decode(await live.service.pool.fetchval("SELECT value FROM outbox"))
+    placed = decode(await live.service.pool.fetchval("SELECT value FROM outbox_records"))
     await live.service.execute(live.service.aggregates["orders"], placed)
     for _ in range(2):
         answer = await shopify(live, "returns/request", shop_return())
@@ -69,8 +70,8 @@ async def known_order(live: Live) -> None:
     now = live.service.clock.now().isoformat()
     await shopify(live, "orders/create", shop_order(processed_at=now))
     await shopify(live, "fulfillments/update", shop_fulfillment(updated_at=now, shipment_status="delivered"))
-    for row in await live.service.pool.fetch("DELETE FROM outbox RETURNING value"):
-        await live.service.execute(live.service.aggregates["orders"], decode(row["value"]))
+    for event in await take_events(live.service.pool):
+        await live.service.execute(live.service.aggregates["orders"], event)
 
 
 def a_return(*reasons: str) -> dict[str, Any]:
@@ -115,8 +116,8 @@ async def test_the_reasons_of_one_return_do_not_stand_in_each_others_way(live: L
     await known_order(live)
     await shopify(live, "returns/request", a_return("defective", "unwanted"))
     orders = live.service.aggregates["orders"]
-    for row in await live.service.pool.fetch("DELETE FROM outbox RETURNING value"):
-        await live.service.execute(orders, decode(row["value"]))
+    for event in await take_events(live.service.pool):
+        await live.service.execute(orders, event)
     types = sorted(event["type"] for event in await published(live))
     assert types == ["issue.accepted.v1", "issue.accepted.v1", "issue.reported.v1", "issue.reported.v1"]
 
