@@ -1,6 +1,7 @@
 """Known pitfalls of writers: outbox, relay, inbox and migrations; each test fails without its countermeasure."""
 
 import asyncio
+import functools
 from typing import Any
 
 import asyncpg
@@ -8,14 +9,17 @@ import pytest
 from aiokafka.errors import OutOfOrderSequenceNumber, ProducerFenced
 
 from libs.common.config.settings import ServiceSettings
+from libs.common.messaging import outbox
 from libs.common.messaging import relay as relaying
 from libs.common.messaging.broker import new_producer
+from libs.common.messaging.outbox import OutboxRow
 from libs.common.messaging.relay import Relay
 from libs.common.messaging.signal import WakeSignal
 from libs.common.postgres.migrate import Migration, _apply
 from libs.common.runtime import service as serving
 from libs.common.telemetry.counters import Counters
 from tests.common import sample_service, wire
+from tests.common.test_consumer import cancelled, causes, reach
 from tests.common.test_relay import emptied, relay, write
 from tests.conftest import as_owner
 from tests.running import STOREFRONT, Live, eventually, running
@@ -62,6 +66,33 @@ async def test_events_of_one_key_written_by_two_processes_leave_in_the_order_of_
     for event in await wire.read_json(kafka, topics + "loyalty"):
         published.setdefault(event["data"]["customer_id"], []).append(event["data"]["points"])
     assert published == {f"k{n}": list(range(1, 41)) for n in range(3)}
+
+
+async def test_what_a_relay_sends_again_after_a_crash_before_the_deletion_is_applied_once(
+    tally_database: str, kafka: str, topics: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crashes = iter([True, True])
+
+    def crash(step: str) -> None:
+        if step == "relay_sent" and next(crashes, False):
+            raise ConnectionError("crashed after the broker acknowledged, before the rows were deleted")
+
+    monkeypatch.setattr(relaying, "failpoint", crash)
+    numbers = [str(n) for n in range(20)]
+    rows = [OutboxRow(topics + topic, key, value) for topic, key, value, _ in (cancelled("a", n) for n in numbers)]
+    start = functools.partial(running, sample_service.create_app, ServiceSettings, database=tally_database)
+    async with start(kafka=kafka, prefix=topics) as live:
+        conn = await asyncpg.connect(tally_database)
+        for first in (0, 10):
+            await outbox.write(conn, rows[first : first + 10])
+        await conn.close()
+        await reach(live, "a", numbers)
+
+        async def repeats_were_read() -> bool:
+            return live.service.counters.values["ignored", "duplicate"] >= 10
+
+        await eventually(repeats_were_read, "the repeated records were read")
+        assert await causes(live, "a") == numbers
 
 
 class Broken:
