@@ -22,6 +22,7 @@ from libs.common.events.registry import AnyEvent, encode_own, event_class, schem
 from libs.common.events.sources import service_source
 from libs.common.messaging import outbox
 from libs.common.messaging.event_ids import new_event_id
+from libs.common.messaging.time_slices import TimeSlices
 from libs.common.postgres.pool import Connection
 from libs.common.privacy.customer_merges import for_current_customers
 from libs.common.privacy.erasure import redact_erased
@@ -130,7 +131,10 @@ class DecisionRunner:
         outcomes: list[Facts] = []
         now = self.clock.now()
         effects = _BatchEffects(to_json(now))
+        slices = TimeSlices()
         for item, key in zip(incoming, keys, strict=True):
+            if slices.is_over():
+                await slices.pause()
             if key is None or (is_valid and not is_valid(item.event)):
                 outcomes.append(())
                 continue
