@@ -55,7 +55,7 @@ async def listed(live: Live) -> list[tuple[str, int]]:
 
 async def answers(live: Live) -> list[dict[str, Any]]:
     async with live.service.pool.acquire() as conn:
-        rows = await conn.fetch("SELECT value FROM outbox ORDER BY id")
+        rows = await conn.fetch("SELECT value FROM outbox_records ORDER BY id, n")
     events = [json.loads(row["value"]) for row in rows]
     return [each["data"] for each in events if each["type"] == OrderChangeAnswered.TYPE]
 
