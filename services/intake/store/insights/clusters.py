@@ -142,23 +142,22 @@ async def read_shop(conn: Connection, reasons: Iterable[Reason]) -> Counts:
 async def read_evidence(conn: Connection, skus: Sequence[str], reasons: Iterable[Reason]) -> list[ProductHistory]:
     """Return the counts of these products per day and per lot."""
     codes = [reason.value for reason in reasons]
-    days: dict[tuple[str, str], list[DailyCounts]] = {}
+    days: dict[str, dict[str, list[DailyCounts]]] = {sku: {} for sku in skus}
     for row in await conn.fetch(_DAYS, skus, codes):
         day = DailyCounts(row["day"], Counts(row["units"], row["orders"]))
-        days.setdefault((row["sku"], row["lot"]), []).append(day)
+        days[row["sku"]].setdefault(row["lot"], []).append(day)
     counts: dict[tuple[str, str], dict[Reason, int]] = {}
     for row in await conn.fetch(_REASONS, skus, codes):
         counts.setdefault((row["sku"], row["lot"]), {})[Reason(row["reason"])] = row["orders"]
-    known = [CLUSTER.validate_json(row["body"]) for row in await conn.fetch(_OF_PRODUCTS, skus)]
+    known: dict[str, list[Cluster]] = {sku: [] for sku in skus}
+    for row in await conn.fetch(_OF_PRODUCTS, skus):
+        cluster = CLUSTER.validate_json(row["body"])
+        known[cluster.sku].append(cluster)
     return [
         ProductHistory(
             sku,
-            tuple(
-                LotHistory(lot, tuple(by_day), counts.get((sku, lot), {}))
-                for (product, lot), by_day in days.items()
-                if product == sku
-            ),
-            tuple(cluster for cluster in known if cluster.sku == sku),
+            tuple(LotHistory(lot, tuple(by_day), counts.get((sku, lot), {})) for lot, by_day in days[sku].items()),
+            tuple(known[sku]),
         )
         for sku in skus
     ]
