@@ -18,8 +18,11 @@ _ESCAPE = re.compile(
 def well_formed(value: bytes) -> bytes:
     """Return the text with U+FFFD for each half character and NUL; the same object if it has none."""
     value = value.removeprefix(_BOM)
-    if b"\\u0000" in value or b"\\ud" in value or b"\\uD" in value:
+    has_escapes = b"\\" in value  # one byte is found ten times as fast as two
+    if has_escapes and (b"\\u0000" in value or b"\\ud" in value or b"\\uD" in value):
         value = _ESCAPE.sub(lambda found: rb"\ufffd" if found["bad"] else found[0], value)
+    if value.isascii():
+        return value
     try:
         value.decode()
     except UnicodeDecodeError:

@@ -1,6 +1,7 @@
 """Registry of all payload types, and the codec between bytes and typed events."""
 
 import re
+from collections.abc import Callable
 from functools import cache, reduce
 from operator import or_
 from typing import Annotated, Any, Literal, TypeAlias, cast
@@ -167,9 +168,11 @@ def event_class(payload: type[Payload]) -> type[AnyEvent]:
 
 
 @cache
-def _decoder() -> TypeAdapter[AnyEvent]:
+def _decoder() -> Callable[..., AnyEvent]:
+    """Return pydantic's own validator of all events: the wrapper in `TypeAdapter` takes a tenth of the time."""
     classes: Any = reduce(or_, (event_class(payload) for payload in PAYLOADS))
-    return TypeAdapter(Annotated[classes, Field(discriminator="type")])
+    adapter: TypeAdapter[AnyEvent] = TypeAdapter(Annotated[classes, Field(discriminator="type")])
+    return adapter.validator.validate_json
 
 
 def decode(value: bytes | str) -> AnyEvent:
@@ -179,7 +182,7 @@ def decode(value: bytes | str) -> AnyEvent:
     """
     text = value.encode(errors="replace") if isinstance(value, str) else value
     try:
-        return _decoder().validate_json(well_formed(text), strict=True)
+        return _decoder()(well_formed(text), strict=True)
     except ValidationError as error:
         raise _reason(error) from error
 

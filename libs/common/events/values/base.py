@@ -13,7 +13,8 @@ EARLIEST_DAY, LATEST_DAY = date(1900, 1, 1), date(2099, 12, 31)
 
 def to_utc(moment: datetime) -> datetime:
     """Return the time in UTC. Raises `ValueError` outside the bounds."""
-    if not EARLIEST_TIME <= moment < LATEST_TIME:  # compared before the conversion, which may overflow
+    is_far_inside = EARLIEST_TIME.year < moment.year < LATEST_TIME.year - 1  # comparing times costs as much as all else
+    if not is_far_inside and not EARLIEST_TIME <= moment < LATEST_TIME:  # before the conversion, which may overflow
         raise ValueError("not between the years 2000 and 2099; send the time at which it happened or is to happen")
     return moment.astimezone(UTC)
 
