@@ -8,7 +8,7 @@ neither attributes of Python objects nor functions. The linter, which renders ev
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from markupsafe import Markup
 
 from libs.common.decisions.shop_calendar import ShopCalendar
 from services.delivery_notify.channels.channel import RenderedMessage
+from services.delivery_notify.domain.notices import NoticeFacts, NoticeLine
 from services.delivery_notify.rendering import layout_filters
 from services.delivery_notify.rendering.content import NoticeContent
 from services.delivery_notify.rendering.links import NoticeLinks
@@ -34,6 +35,7 @@ from services.delivery_notify.rendering.shop import Shop
 from services.delivery_notify.rendering.template_blocks import RenderedBlocks
 from services.delivery_notify.rendering.template_variables import TemplateVariables
 from services.delivery_notify.rendering.texts import phrases
+from services.delivery_notify.rendering.texts.phrases import Phrases
 
 _SUBJECT_END = "\n===\n"
 
@@ -65,8 +67,21 @@ ALLOWED_FILTERS = (
 )
 
 
+_READABLE_FIELDS = {
+    kind: frozenset(each.name for each in fields(kind) if not each.name.startswith("_"))
+    for kind in (NoticeFacts, NoticeLine, Phrases)
+}
+"""Public fields of the plain data that templates read."""
+
+
 class TemplateSandbox(ImmutableSandboxedEnvironment):
     """Jinja's sandbox, without the attributes of `layout`: they lead to the environment and its loader."""
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        """Return a field of the facts and phrases at once: jinja's checks of it took a fifth of the rendering time."""
+        if attribute in _READABLE_FIELDS.get(type(obj), ()):
+            return getattr(obj, attribute)
+        return super().getattr(obj, attribute)
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
         return not isinstance(obj, Template) and super().is_safe_attribute(obj, attr, value)
