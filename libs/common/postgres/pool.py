@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, TypeAlias
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
+from libs.common.postgres import fast_arrays
+
 if TYPE_CHECKING:
     Connection: TypeAlias = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
     Pool: TypeAlias = asyncpg.Pool[asyncpg.Record]
@@ -67,6 +69,7 @@ async def _keep_session_state(conn: Connection) -> None:
 
 async def create_pool(url: str, *, size: int, application_name: str) -> Pool:
     """Create a pool with timeouts on statements, locks and idle transactions."""
+    fast_arrays.use()
     return await asyncpg.create_pool(
         url,
         min_size=0,
