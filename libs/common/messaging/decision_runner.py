@@ -24,7 +24,7 @@ from libs.common.messaging import outbox
 from libs.common.messaging.event_ids import new_event_id
 from libs.common.messaging.time_slices import TimeSlices
 from libs.common.postgres.pool import Connection
-from libs.common.privacy.customer_merges import for_current_customers
+from libs.common.privacy.customer_merges import CurrentCustomers
 from libs.common.privacy.erasure import redact_erased
 from libs.common.telemetry import log_context
 from libs.common.telemetry.counters import Counters
@@ -93,6 +93,7 @@ class DecisionRunner:
     topic_prefix: str = ""
     due_at_once: set[str] = field(default_factory=set)
     """Aggregates with a new timer that was due when it was set; their timer loops fire it after COMMIT."""
+    customers: CurrentCustomers = field(default_factory=CurrentCustomers)
 
     _source: str = field(init=False)
 
@@ -119,7 +120,7 @@ class DecisionRunner:
         claim: Claim | None = None,
     ) -> list[Facts]:
         """Decide on events in order and write all effects; return the facts of each event."""
-        incoming = await _prepare(conn, incoming)
+        incoming = await _prepare(conn, incoming, self.customers)
         keys = [_key(aggregate, item.event) for item in incoming]
         wanted = sorted({key for key in keys if key is not None})
         if not wanted:
@@ -252,7 +253,7 @@ def _template(name: str, event_type: str, topic: str | None) -> bytes:
     return span_template(name, SpanKind.CONSUMER, attributes)
 
 
-async def _prepare(conn: Connection, incoming: Sequence[Incoming]) -> Sequence[Incoming]:
+async def _prepare(conn: Connection, incoming: Sequence[Incoming], customers: CurrentCustomers) -> Sequence[Incoming]:
     """Attribute the events to the accounts that remain after merges, and redact those of erased customers.
 
     An account can have been erased under its former id and under the present one; both are looked up.
@@ -260,7 +261,7 @@ async def _prepare(conn: Connection, incoming: Sequence[Incoming]) -> Sequence[I
     events = [item.event for item in incoming]
     is_any_personal = any(is_personal(event) for event in events)
     prepared = await redact_erased(conn, events) if is_any_personal else events
-    current = await for_current_customers(conn, prepared)
+    current = await customers.attribute(conn, prepared)
     if is_any_personal and current is not prepared:
         current = await redact_erased(conn, current)
     if current is events:

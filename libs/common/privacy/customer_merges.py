@@ -1,6 +1,6 @@
 """Merged accounts of one customer: each service moves its rows to the account that remains, on `customer.merged`.
 
-Every later event with the former id counts for the remaining account (`for_current_customers`), also where accounts
+Every later event with the former id counts for the remaining account (`CurrentCustomers`), also where accounts
 were merged in a chain: `merged_customers` names for each former account the one that remains now. The first merge of an
 account counts. A merge back, or into a third account, changes nothing: the rows are one account's by then, and nobody
 can tell whose they were. The order in which merges arrive does not matter.
@@ -143,17 +143,31 @@ def for_customer(event: AnyEvent, customer_id: str) -> AnyEvent:
     return event.model_copy(update={"data": event.data.model_copy(update=changes)})
 
 
+_ANY = "SELECT EXISTS (SELECT FROM merged_customers)"
 _ACCOUNTS = "SELECT former_id, customer_id FROM merged_customers WHERE former_id = ANY($1)"
 
 
-async def for_current_customers(conn: Connection, events: Sequence[AnyEvent]) -> Sequence[AnyEvent]:
-    """Return the events as those of the accounts that remain; the same objects where nothing was merged."""
-    named = [customer_of(event.data) for event in events]
-    customers = {customer for customer in named if customer}
-    if not customers:
-        return events
-    current = {row["former_id"]: row["customer_id"] for row in await conn.fetch(_ACCOUNTS, list(customers))}
-    if not current:
-        return events
-    pairs = zip(events, named, strict=True)
-    return [for_customer(event, current[name]) if name in current else event for event, name in pairs]
+@dataclass
+class CurrentCustomers:
+    """Lookup of the accounts that remain, for the events of one service.
+
+    While no account was ever merged, a batch asks only for that, at a third of the cost of asking for its customers.
+    Nothing is assumed to be still unmerged: any process may apply the first merge at any time.
+    """
+
+    are_any_merged: bool = False
+
+    async def attribute(self, conn: Connection, events: Sequence[AnyEvent]) -> Sequence[AnyEvent]:
+        """Return the events as those of the accounts that remain; the same objects where nothing was merged."""
+        if not any(customer_of(event.data) for event in events):
+            return events
+        self.are_any_merged = self.are_any_merged or await conn.fetchval(_ANY)
+        if not self.are_any_merged:
+            return events
+        named = [customer_of(event.data) for event in events]
+        customers = list({customer for customer in named if customer})
+        current = {row["former_id"]: row["customer_id"] for row in await conn.fetch(_ACCOUNTS, customers)}
+        if not current:
+            return events
+        pairs = zip(events, named, strict=True)
+        return [for_customer(event, current[name]) if name in current else event for event, name in pairs]
