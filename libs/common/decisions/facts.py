@@ -11,10 +11,10 @@ runner writes its facts in the same transaction:
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar, TypeAlias
 
+from libs.common.decisions.fast_dataclass import dataclass
 from libs.common.events.envelope import Payload
 
 

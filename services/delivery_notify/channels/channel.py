@@ -6,12 +6,12 @@ Faults of the server as a whole (unreachable, wrong credentials, sender not allo
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
 
+from libs.common.decisions.fast_dataclass import dataclass
 from libs.common.messaging.failpoints import failpoint
 
 DELIVERY_TIMEOUT_SECONDS = 60.0

@@ -6,12 +6,12 @@ read the output with the standard library's parser.
 
 import base64
 import re
-from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime, formataddr
 from functools import lru_cache
 from uuid import UUID
 
+from libs.common.decisions.fast_dataclass import dataclass
 from services.delivery_notify.channels.channel import RenderedMessage
 
 _BYTES_PER_WORD = 45

@@ -4,12 +4,13 @@ One per order and not per issue, because a notice about a line depends on all ea
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
+from libs.common.decisions.fast_dataclass import dataclass
 from libs.common.decisions.fast_replace import replace
 from libs.common.decisions.shipments import CountedShipment
 from libs.common.events.notices import ChangeSubject, DecidedBy, NoticeKind

@@ -1,10 +1,10 @@
 """Issue threads of a conversation: the notices about one issue of an order."""
 
-from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 from uuid import UUID
 
+from libs.common.decisions.fast_dataclass import dataclass
 from libs.common.decisions.fast_replace import replace
 from libs.common.events.values import Reason, TimeWindow
 

@@ -5,12 +5,12 @@ most one notice, however often its event arrives. The facts of a notice hold no 
 when the message is rendered.
 """
 
-from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from uuid import UUID
 
 from libs.common.decisions.facts import Record
+from libs.common.decisions.fast_dataclass import dataclass
 from libs.common.decisions.order_versions import PlacedVersion
 from libs.common.events.notices import DecidedBy, NoticeKind, PromiseRef
 from libs.common.events.values import Address, Choice, Contact, ContactChange, Reason, Remedy

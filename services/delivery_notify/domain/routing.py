@@ -7,10 +7,10 @@ morning uses another channel, or else is sent. The daily limit defers only what 
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
+from libs.common.decisions.fast_dataclass import dataclass
 from libs.common.decisions.shop_calendar import ShopCalendar
 from libs.common.events.notices import NoticeKind
 from libs.common.events.values import Language

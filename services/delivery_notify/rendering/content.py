@@ -1,9 +1,9 @@
 """Input of the renderer."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from libs.common.decisions.fast_dataclass import dataclass
 from libs.common.events.notices import NoticeKind
 from libs.common.events.values import Language
 from services.delivery_notify.domain.notices import NoticeFacts

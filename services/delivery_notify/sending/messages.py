@@ -1,10 +1,11 @@
 """Outgoing messages: one notice each, or a group of deferred notices to one customer."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from uuid import UUID
 
+from libs.common.decisions.fast_dataclass import dataclass
 from libs.common.decisions.ids import derived_id
 from libs.common.events.notices import NoticeKind
 from services.delivery_notify.channels.channel import MessageDraft

@@ -1,11 +1,11 @@
 """Retry policy: the result of a send attempt from its outcome and the remaining channels. Pure."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from libs.common.decisions.backoff import backoff_seconds
+from libs.common.decisions.fast_dataclass import dataclass
 from libs.common.events.envelope import Payload
 from libs.common.events.notices import NoticeFailed, NoticeKind, NoticeSent, NoticeSuppressed
 from services.delivery_notify.channels.channel import SendOutcome, SendStatus

@@ -6,10 +6,10 @@ xmin still match (`RowCache`).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from pydantic import TypeAdapter
 
+from libs.common.decisions.fast_dataclass import dataclass
 from libs.common.postgres.pool import ConflictError, Connection
 from libs.common.postgres.state_table import RowCache, VersionedRow
 from services.delivery_notify.domain.conversation import Conversation

@@ -1,10 +1,10 @@
 """SQL of the outcomes of claimed notices: completed, rescheduled, deferred, or on to the next channel."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from libs.common.decisions.fast_dataclass import dataclass
 from libs.common.postgres.batch import columns
 from libs.common.postgres.pool import Connection
 

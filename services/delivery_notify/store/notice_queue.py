@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
+from libs.common.decisions.fast_dataclass import dataclass
 from libs.common.events.values import Language
 from libs.common.postgres.batch import columns
 from libs.common.postgres.pool import Connection

@@ -6,11 +6,12 @@ each unit has the report window of its own delivery. Contact and address are not
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
+from libs.common.decisions.fast_dataclass import dataclass
 from libs.common.decisions.fast_replace import replace
 from libs.common.decisions.shipments import CountedShipment
 from libs.common.events.storefront import IssueSubmitted

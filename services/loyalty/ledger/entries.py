@@ -7,13 +7,13 @@ Spent points that were not due become `debt`, below zero, until later points pay
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
 from libs.common.decisions.facts import Record
+from libs.common.decisions.fast_dataclass import dataclass
 from libs.common.events.loyalty import GrantKind, LegalBasis
 
 

@@ -4,10 +4,11 @@ A case that this process wrote last is locked, and recognized by its row version
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
 from libs.common.decisions.facts import Facts, Record, TimerFired
+from libs.common.decisions.fast_dataclass import dataclass
 from libs.common.decisions.fast_replace import replace
 from libs.common.events.issues import IssueAccepted, IssueStaffDecided
 from libs.common.events.registry import AnyEvent

@@ -5,13 +5,14 @@ contact is anything that the customer had to do or wait for beyond reporting onc
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from libs.common.decisions.facts import Record
+from libs.common.decisions.fast_dataclass import dataclass
 from libs.common.events import issues, notices
 from libs.common.events.envelope import Payload
 from libs.common.events.notices import NoticeKind

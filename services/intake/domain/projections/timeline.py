@@ -5,12 +5,12 @@ one insert.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from libs.common.decisions.facts import Facts, Ignored, Record
+from libs.common.decisions.fast_dataclass import dataclass
 from libs.common.events import issues, topics
 from libs.common.events.envelope import Payload
 from libs.common.events.registry import PAYLOADS, AnyEvent

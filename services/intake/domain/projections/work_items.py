@@ -4,13 +4,13 @@ Changes are slotted and not frozen: every event makes some, and a frozen datacla
 """
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import TypeAlias
 from uuid import UUID
 
 from libs.common.decisions.facts import Record
+from libs.common.decisions.fast_dataclass import dataclass
 
 
 class WorkKind(StrEnum):

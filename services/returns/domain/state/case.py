@@ -8,12 +8,13 @@ The case keeps a copy of its plan and the policy version it came from: a later p
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from libs.common.decisions.fast_dataclass import dataclass
 from libs.common.events.values import Choice, Fault, IssueLine, Money, Reason, Remedy, Variant
 from services.returns.domain.state.inbound_leg import InboundLeg
 from services.returns.domain.state.line_quantities import UnitCounts, add_counts, common_counts, to_counts

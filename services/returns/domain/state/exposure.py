@@ -5,12 +5,13 @@ customer. The ledger row is locked together with the customer's cases: two cases
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
 from uuid import UUID
 
+from libs.common.decisions.fast_dataclass import dataclass
 from libs.common.decisions.fast_replace import replace
 from libs.common.events.registry import AnyEvent
 from libs.common.events.values import Address

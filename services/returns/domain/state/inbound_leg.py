@@ -1,11 +1,12 @@
 """State of the inbound leg: the collection, and the units received and inspected."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date, datetime
 from enum import StrEnum
 from uuid import UUID
 
+from libs.common.decisions.fast_dataclass import dataclass
 from libs.common.events.values import Condition, ReceivedLine, TimeWindow
 from services.returns.domain.state.line_quantities import UnitCounts, missing
 from services.returns.policy.carrier_statuses import TrackingScan

@@ -1,12 +1,13 @@
 """State of the money leg: the units to be refunded and the refund payments."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
+from libs.common.decisions.fast_dataclass import dataclass
 from services.returns.domain.state.line_quantities import UnitCounts
 
 

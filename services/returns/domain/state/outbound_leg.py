@@ -1,11 +1,12 @@
 """State of the outbound leg: a replacement, its ship promises and its parcels."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date, datetime
 from enum import StrEnum
 from uuid import UUID
 
+from libs.common.decisions.fast_dataclass import dataclass
 from libs.common.events.values import Variant
 from services.returns.domain.state.line_quantities import UnitCounts, add_counts
 from services.returns.policy.carrier_statuses import TrackingScan
