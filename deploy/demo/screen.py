@@ -10,6 +10,7 @@ from deploy.demo.open_work import Link
 from deploy.demo.promise_accuracy import COLUMNS, SHOWN_MISMATCHES, PromiseAccuracy
 from deploy.demo.report import DemoResult
 from deploy.demo.system import DemoSystem
+from deploy.verification.auditor import NUMBERS
 from deploy.verification.verdict import Verdict
 
 SHOWN_VIOLATIONS = 5
@@ -96,9 +97,9 @@ def _invariants(verdicts: Sequence[Verdict]) -> Table:
     table = Table(title="Invariants (docs/explanation/invariants.md)", title_justify="left", min_width=60)
     for column in ("", "name", "violations"):
         table.add_column(column, justify="right" if column != "name" else "left")
-    for number, verdict in enumerate(verdicts, 1):
+    for verdict in verdicts:
         text = f"not judged: {verdict.reason}" if verdict.violations is None else str(len(verdict.violations))
-        table.add_row(str(number), verdict.name, f"[red]{text}[/red]" if verdict.violations else text)
+        table.add_row(str(NUMBERS[verdict.name]), verdict.name, f"[red]{text}[/red]" if verdict.violations else text)
     return table
 
 

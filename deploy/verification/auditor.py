@@ -13,8 +13,16 @@ from zoneinfo import ZoneInfo
 import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from deploy.verification import checks_customer, checks_events, checks_goods, checks_money, checks_points
+from deploy.verification import (
+    checks_corrections,
+    checks_customer,
+    checks_events,
+    checks_goods,
+    checks_money,
+    checks_points,
+)
 from deploy.verification.evidence import DatabaseEvidence, Fact, History
+from deploy.verification.order_versions import orders_to_compare
 from deploy.verification.verdict import Check, Verdict, run_check
 
 CHECKS: dict[str, Check] = {
@@ -34,8 +42,18 @@ CHECKS: dict[str, Check] = {
     "refunded_within_paid": checks_money.refunded_within_paid,
     "delivery_counts_once": checks_money.delivery_counts_once,
     "counted_goods": checks_money.counted_goods,
+    "counted_money": checks_money.counted_money,
+    "corrections_count": checks_corrections.corrections_count,
 }
-"""In the order of the invariants: `balances_equal_sums` checks number 10 as well, the last three are 13 to 15."""
+NUMBERS = {name: number for number, name in enumerate(list(CHECKS)[:12], 1)} | {
+    "balances_equal_sums": 10,
+    "refunded_within_paid": 13,
+    "delivery_counts_once": 14,
+    "counted_goods": 15,
+    "counted_money": 15,
+    "corrections_count": 16,
+}
+"""The invariant of docs/explanation/invariants.md that each check is about."""
 
 TOPICS = (
     "storefront.orders",
@@ -66,7 +84,11 @@ SERVICE_QUERIES = {
         "entitlements": "SELECT order_id, line_id, unit_number, generation, issue_id FROM entitlements",
         "timeline": "SELECT issue_id, event_id FROM timeline ORDER BY issue_id, position",
     },
-    "returns": {"kept_counts": "SELECT count_id, issue_id, from_issue FROM kept_counts"},
+    "returns": {
+        "kept_counts": """SELECT count_id, issue_id, from_issue, matched_at, body ->> 'received_at' AS received_at,
+            (SELECT sum((l ->> 'quantity')::int) FROM jsonb_path_query(body, '$.lines[*]') l) AS units
+            FROM kept_counts"""
+    },
     "delivery_notify": {"notices": "SELECT notice_id, status, due_at FROM notices"},
     "loyalty": {
         "entries": "SELECT customer_id, kind, cause, lot_id, from_account, to_account, points FROM entries",
@@ -75,6 +97,30 @@ SERVICE_QUERIES = {
         "orders": "SELECT key AS order_id, body ->> 'kept_amount' AS kept_amount FROM orders",
     },
 }
+
+_LINES = "SELECT key AS order_id, l ->> 'line_id' AS line_id, (l ->> 'quantity')::int AS quantity FROM"
+_LINES_BY_ID = "SELECT t.key AS order_id, l.key AS line_id, (l.value ->> 'quantity')::int AS quantity FROM"
+_DELIVERED = """SELECT key AS order_id, l ->> 'line_id' AS line_id, sum((l ->> 'quantity')::int) AS quantity
+    FROM {}, jsonb_path_query(body::jsonb, '$.deliveries[*].lines[*]') l WHERE key = ANY($1) GROUP BY 1, 2"""
+ORDER_QUERIES = {
+    "intake": {
+        "order_lines": f"{_LINES} orders, jsonb_path_query(body, '$.purchase.lines[*]') l WHERE key = ANY($1)",
+        "delivered": _DELIVERED.format("orders"),
+    },
+    "returns": {
+        "order_lines": f"{_LINES_BY_ID} order_ledgers t, jsonb_each(body -> 'lines') l WHERE t.key = ANY($1)",
+        "delivered": _DELIVERED.format("order_ledgers"),
+    },
+    "delivery_notify": {
+        "order_lines": f"{_LINES} conversations, jsonb_path_query(body::jsonb, '$.lines[*]') l WHERE key = ANY($1)",
+        "delivered": _DELIVERED.format("conversations"),
+    },
+    "loyalty": {
+        "order_lines": f"{_LINES_BY_ID} orders t, jsonb_each(body -> 'prices') l WHERE t.key = ANY($1)",
+        "delivered": _DELIVERED.format("orders"),
+    },
+}
+"""Of orders with several versions only: what each service holds of their lines and deliveries."""
 
 
 def audit(history: History) -> list[Verdict]:
@@ -123,8 +169,10 @@ def _fact(record: Any, prefix: str) -> Fact:
     )
 
 
-async def read_database(service: str, url: str, personal_words: Sequence[str]) -> DatabaseEvidence:
-    """The rows that the checks need, and the tables that contain any of these personal words."""
+async def read_database(
+    service: str, url: str, personal_words: Sequence[str], orders: Sequence[str] = ()
+) -> DatabaseEvidence:
+    """The rows that the checks need, the lines of these orders, and the tables with any of these personal words."""
     conn = await asyncpg.connect(url)
     try:
         evidence = DatabaseEvidence()
@@ -132,6 +180,8 @@ async def read_database(service: str, url: str, personal_words: Sequence[str]) -
         for table, query in {**COMMON_QUERIES, **SERVICE_QUERIES.get(service, {})}.items():
             if table in names:
                 evidence.tables[table] = [dict(row) for row in await conn.fetch(query)]
+        for table, query in ORDER_QUERIES[service].items() if orders else ():
+            evidence.tables[table] = [dict(row) for row in await conn.fetch(query, list(orders))]
         patterns = [f"%{word}%" for word in personal_words]
         for table in names:
             quoted = '"' + table.replace('"', '""') + '"'
@@ -158,7 +208,8 @@ async def read_history(
     placed = [fact for fact in facts if fact.type == "order.placed"]
     step = max(1, len(placed) // SAMPLED_ORDERS)
     people = sorted({word for fact in placed[::step] for word in checks_customer.personal_words(fact)})
-    read = {service: await read_database(service, url, people) for service, url in databases.items()}
+    orders = orders_to_compare(facts)
+    read = {service: await read_database(service, url, people, orders) for service, url in databases.items()}
     return History(facts, zone, now, read)
 
 

@@ -102,7 +102,9 @@ LOG_SAMPLE = 400
 
 def personal_data(history: History) -> Iterator[Violation]:
     """Names, addresses and contacts occur in three topics and one table per service that needs them, and in no log."""
-    people = {fact.order: personal_words(fact) for fact in history.of("order.placed")}
+    people: defaultdict[str, frozenset[str]] = defaultdict(frozenset)
+    for fact in history.of("order.placed", "order.changed"):
+        people[fact.order] |= personal_words(fact)
     if not people:
         raise InsufficientDataError("no order names a person")
     orders = {fact.issue: fact.order for fact in history.of("issue.reported")}
@@ -119,7 +121,7 @@ def personal_data(history: History) -> Iterator[Violation]:
 
 def personal_words(placed: Fact) -> frozenset[str]:
     """The words of an order that identify a person; short words are left out, since they occur anywhere."""
-    contact, ship_to = placed.data.get("contact", {}), placed.data.get("ship_to", {})
+    contact, ship_to = placed.data.get("contact") or {}, placed.data.get("ship_to") or {}
     words = [contact.get("name"), contact.get("email"), contact.get("phone")]
     words += [ship_to.get("name"), ship_to.get("street"), ship_to.get("phone")]
     return frozenset(word for word in words if word and len(word) > 4)

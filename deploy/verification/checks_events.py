@@ -29,12 +29,12 @@ FIRST_ACTIONS = (
 
 
 def nothing_lost(history: History) -> Iterator[Violation]:
-    """Every report answered 202 and every event of a partner has its effect."""
+    """Every report answered 202 and every event of a partner has its effect; `counted_goods` is about lost papers."""
     yield from _reports_lost(history)
     for cause, (effect, name) in EFFECTS.items():
         effects = {fact.data.get(name) for fact in history.of(effect)}
         for fact in history.of(cause):
-            if fact.data.get(name) not in effects and not _is_superseded(history, fact):
+            if fact.data.get(name) and fact.data[name] not in effects and not _is_superseded(history, fact):
                 yield violation(f"issue {fact.issue}: {cause} has no {effect}", fact)
     for fact in history.of("issue.accepted"):
         if not history.about(fact.issue, *FIRST_ACTIONS):
@@ -263,7 +263,12 @@ def _pending_issues(history: History) -> list[str]:
 
 def _unshipped(history: History) -> dict[str, Fact]:
     """Orders that still owe the customer a shipment."""
-    gone = {fact.order for fact in history.of("order.shipped", "order.cancelled", "order.delivered")}
+    called_off = {fact.data["shipment_id"] for fact in history.of("shipment.changed") if fact.data.get("called_off")}
+    gone = {
+        fact.order
+        for fact in history.of("order.shipped", "order.cancelled", "order.delivered")
+        if fact.data.get("shipment_id") not in called_off
+    }
     left = {fact.order for fact in history.of("customer.decided") if fact.data["choice"] == "cancel"}
     return {fact.order: fact for fact in history.of("order.placed") if fact.order not in gone | left}
 

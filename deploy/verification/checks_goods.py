@@ -8,6 +8,7 @@ from itertools import chain
 
 from deploy.verification.checks_money import distinct_deliveries
 from deploy.verification.evidence import Fact, History
+from deploy.verification.order_versions import line_versions
 from deploy.verification.verdict import Violation, violation
 
 
@@ -55,15 +56,15 @@ def _announced_in_order(issue: str, facts: Iterable[Fact]) -> Iterator[Violation
 
 
 def one_entitlement_per_unit(history: History) -> Iterator[Violation]:
-    """Live entitlements on an order line never exceed the ordered quantity, at any time.
+    """Live entitlements on an order line never exceed the highest ordered quantity, at any time.
 
     An entitlement lives until its issue ends, or until its replacement is delivered: that is a new unit, which may be
     reported.
     """
     ordered = {
-        (fact.order, line["line_id"]): line["quantity"]
-        for fact in history.of("order.placed")
-        for line in fact.data["lines"]
+        (order, line_id): max(version.value["quantity"] for version in versions)
+        for order, lines in line_versions(history).items()
+        for line_id, versions in lines.items()
     }
     movements: defaultdict[tuple[str, str], list[tuple[Fact, int]]] = defaultdict(list)
     for accepted in history.of("issue.accepted"):

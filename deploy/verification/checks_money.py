@@ -1,11 +1,15 @@
-"""Checks on money and counts: refunds within the payment, distinct deliveries, counted boxes (invariants 13-15)."""
+"""Checks on money and counts: refunds within the payment, distinct deliveries, counted boxes and payments
+(invariants 13 to 15).
+"""
 
 import json
-from collections import defaultdict
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import ROUND_CEILING, Decimal
+from typing import Any
 
-from deploy.verification.evidence import Fact, History, Row
+from deploy.verification.evidence import Fact, History, parse_time
+from deploy.verification.order_versions import OrderStatement, line_versions
 from deploy.verification.verdict import InsufficientDataError, Violation, violation
 
 COINS = {"JPY": 0, "KRW": 0, "VND": 0, "CLP": 0, "KWD": 3, "BHD": 3, "TND": 3}
@@ -13,28 +17,53 @@ COINS = {"JPY": 0, "KRW": 0, "VND": 0, "CLP": 0, "KWD": 3, "BHD": 3, "TND": 3}
 
 
 def refunded_within_paid(history: History) -> Iterator[Violation]:
-    """All refunds of an order together are no more than was paid for it, less what its shop paid back before.
+    """All refunds of an order together are no more than was paid for it, less what went back in another way before.
 
     Of several versions of an order the highest payment counts: units that were taken out are paid back as well.
     """
-    corrected = {fact.order for fact in history.of("order.changed") if fact.data.get("lines")}
-    placed = (fact for fact in history.of("order.placed") if fact.order not in corrected)
-    orders = {fact.order: fact for fact in sorted(placed, key=_paid)}
+    most = _most_paid(history)
     requests: defaultdict[str, dict[str, Fact]] = defaultdict(dict)
     for fact in history.of("refund.requested"):
         requests[fact.order].setdefault(fact.data["refund_id"], fact)
     came_back = {fact.data["refund_id"] for fact in history.of("refund.reversed", "refund.failed")}
+    won = {fact.data["transaction_id"] for fact in history.of("payment.chargeback_reversed")}
+    elsewhere: defaultdict[str, dict[str, Fact]] = defaultdict(dict)
+    for fact in history.of("order.refunded", "payment.charged_back"):
+        name = fact.data.get("refund_id") or fact.data["transaction_id"]
+        if name not in won:
+            elsewhere[fact.order].setdefault(name, fact)
     for order, refunds in requests.items():
-        if order not in orders:
+        if order not in most:
             continue
+        paid, versions = most[order]
+        first = min(fact.written_at for fact in refunds.values())
         asked = [fact for refund_id, fact in refunds.items() if refund_id not in came_back]
-        total = sum((_amount(fact.data["amount"]) for fact in asked), Decimal(0))
-        first = min((fact.written_at for fact in refunds.values()), default=0)
-        by_shop = [fact for fact in history.of("order.refunded") if fact.order == order and fact.written_at < first]
-        unique = {fact.data["refund_id"]: fact for fact in by_shop}.values()
-        back = sum((_amount(fact.data.get("amount")) for fact in unique), Decimal(0))
-        if total + back > (paid := _paid(orders[order])):
-            yield violation(f"order {order}: {total + back} paid back of {paid}", orders[order], *asked, *unique)
+        other = [fact for fact in elsewhere[order].values() if fact.written_at < first]
+        back = sum((_amount(fact.data.get("amount")) for fact in (*asked, *other)), Decimal(0))
+        if back > paid:
+            yield violation(f"order {order}: {back} paid back of {paid}", *versions, *asked, *other)
+
+
+def _most_paid(history: History) -> dict[str, tuple[Decimal, list[Fact]]]:
+    """The highest payment of each order, and the events that state it."""
+    lines = line_versions(history)
+    changed = {fact.order for fact in history.of("order.changed") if fact.data.get("lines")}
+    found: dict[str, tuple[Decimal, list[Fact]]] = {}
+    for placed in history.of("order.placed"):
+        paid, versions = _paid(placed), [placed]
+        if placed.order in changed:
+            versions += [version.fact for each in lines[placed.order].values() for version in each[1:]]
+            paid += sum((_most_added(each) for each in lines[placed.order].values()), Decimal(0))
+        if placed.order not in found or paid > found[placed.order][0]:
+            found[placed.order] = (paid, versions)
+    return found
+
+
+def _most_added(versions: Sequence[OrderStatement]) -> Decimal:
+    """The highest amount by which changes raised the price of a line above that of the order as it was placed."""
+    placed = [_line_paid(version.value) for version in versions if version.fact.type == "order.placed"]
+    first = max([*placed[:1], Decimal(0)])
+    return max([*(_line_paid(version.value) for version in versions), first]) - first
 
 
 def _amount(money: dict[str, str] | None) -> Decimal:
@@ -53,12 +82,10 @@ def _paid(placed: Fact) -> Decimal:
     return (total - points).quantize(Decimal(1).scaleb(-COINS.get(currency, 2)), ROUND_CEILING)
 
 
-def _line_paid(line: dict[str, object]) -> Decimal:
-    paid, price = line.get("paid_amount"), line["unit_price"]
-    if isinstance(paid, dict):
-        return _amount(paid)
-    assert isinstance(price, dict)
-    return _amount(price) * Decimal(str(line["quantity"]))
+def _line_paid(line: Mapping[str, Any]) -> Decimal:
+    if line.get("paid_amount"):
+        return _amount(line["paid_amount"])
+    return _amount(line["unit_price"]) * Decimal(str(line["quantity"]))
 
 
 def distinct_deliveries(history: History) -> dict[str, list[Fact]]:
@@ -71,45 +98,103 @@ def distinct_deliveries(history: History) -> dict[str, list[Fact]]:
     return {order: list(facts.values()) for order, facts in found.items()}
 
 
+def delivered_units(history: History) -> dict[tuple[str, str], int]:
+    """Units by order and line that arrived, each delivery once."""
+    units: Counter[tuple[str, str]] = Counter()
+    for order, deliveries in distinct_deliveries(history).items():
+        for fact in deliveries:
+            for line in fact.data["lines"]:
+                units[order, line["line_id"]] += line["quantity"]
+    return units
+
+
 def delivery_counts_once(history: History) -> Iterator[Violation]:
-    """Loyalty values an order by its distinct deliveries, however often and by whom each was published."""
+    """No service counts more units than arrived, and loyalty values no more, however often a delivery was published."""
     rows = history.database("loyalty").rows("orders")
     if not rows and history.of("points.granted"):
         raise InsufficientDataError("the orders of loyalty were not read")
-    deliveries = distinct_deliveries(history)
-    placed = {fact.order: fact for fact in history.of("order.placed")}
+    deliveries, arrived = distinct_deliveries(history), delivered_units(history)
+    for service, database in history.databases.items():
+        for row in database.rows("delivered"):
+            if row["quantity"] > (most := arrived[row["order_id"], row["line_id"]]):
+                what = f"order {row['order_id']} line {row['line_id']}: {row['quantity']} units in {service}"
+                yield violation(f"{what}, {most} delivered", *deliveries.get(row["order_id"], ()))
+    lines = line_versions(history)
     for row in rows:
         order = row["order_id"]
-        if order not in placed or any(fact.order == order for fact in history.of("order.changed")):
-            continue
-        arrived: defaultdict[str, int] = defaultdict(int)
-        for fact in deliveries.get(order, ()):
-            for line in fact.data["lines"]:
-                arrived[line["line_id"]] += line["quantity"]
-        most = sum((_delivered_value(line, arrived) for line in placed[order].data["lines"]), Decimal(0))
-        if Decimal(row["kept_amount"] or 0) > most + 1:
-            what = f"order {order}: valued at {row['kept_amount']}, {most} delivered"
-            yield violation(what, placed[order], *deliveries.get(order, ()))
+        versions = [_most_valued(each, arrived[order, line_id]) for line_id, each in lines.get(order, {}).items()]
+        most_worth = sum(versions, Decimal(0))
+        if versions and Decimal(row["kept_amount"] or 0) > most_worth + 1:
+            what = f"order {order}: valued at {row['kept_amount']}, {most_worth} delivered"
+            yield violation(what, *deliveries.get(order, ()) or _stating(lines[order]))
 
 
-def _delivered_value(line: dict[str, object], arrived: dict[str, int]) -> Decimal:
-    quantity = int(str(line["quantity"]))
-    count = min(arrived.get(str(line["line_id"]), 0), quantity)
-    return max(_line_paid(line), Decimal(0)) * count / quantity if quantity else Decimal(0)
+def _most_valued(versions: Sequence[OrderStatement], arrived: int) -> Decimal:
+    return max(_delivered_value(version.value, arrived) for version in versions)
+
+
+def _stating(lines: Mapping[str, Sequence[OrderStatement]]) -> list[Fact]:
+    return [version.fact for versions in lines.values() for version in versions]
+
+
+def _delivered_value(line: Mapping[str, Any], arrived: int) -> Decimal:
+    quantity = int(line["quantity"])
+    return max(_line_paid(line), Decimal(0)) * min(arrived, quantity) / quantity if quantity > 0 else Decimal(0)
 
 
 def counted_goods(history: History) -> Iterator[Violation]:
-    """Every box that a warehouse counted was counted by a case, or is kept for staff."""
+    """Every unit that a warehouse counted was counted by a case, or is kept for staff."""
     kept = history.database("returns").rows("kept_counts")
+    taken: Counter[object] = Counter()
+    for fact in history.of("issue.item_received"):
+        taken[_time(fact.data.get("received_at"))] += _units(fact)
+    for row in kept:
+        if row.get("matched_at") is None:
+            taken[_time(row.get("received_at"))] += int(row.get("units") or 0)
+    receipts: dict[str, Fact] = {}
     for fact in history.of("item.received"):
-        if fact.issue and history.about(fact.issue, "issue.item_received"):
-            continue
-        if not any(_is_kept(row, fact) for row in kept):
-            yield violation(f"issue {fact.issue or 'unknown'}: a counted box is in no case and not kept", fact)
+        receipts.setdefault(_receipt(fact), fact)
+    counted: defaultdict[object, list[Fact]] = defaultdict(list)
+    for fact in receipts.values():
+        counted[_time(fact.data.get("received_at"))].append(fact)
+    for at, facts in counted.items():
+        if taken[at] < sum(map(_units, facts)):
+            yield violation(f"issue {facts[0].issue or 'unknown'}: a counted box is in no case and not kept", *facts)
 
 
-def _is_kept(row: Row, fact: Fact) -> bool:
-    receipt = fact.data.get("receipt_id")
-    if receipt:
-        return str(row["count_id"]).split("/")[0] == str(receipt)
-    return bool(fact.issue) and fact.issue in (row["issue_id"], row["from_issue"])
+def _time(text: str | None) -> object:
+    return parse_time(text) if text else None
+
+
+def _units(fact: Fact) -> int:
+    return sum(int(line["quantity"]) for line in fact.data["lines"])
+
+
+def _receipt(fact: Fact) -> str:
+    """The identity of a count: its own, or equal lines at an equal time."""
+    return str(
+        fact.data.get("receipt_id") or json.dumps([fact.issue, fact.data["lines"], fact.data.get("received_at")])
+    )
+
+
+def counted_money(history: History) -> Iterator[Violation]:
+    """Every payment of a provider is a part of its refund, or a matter for staff."""
+    payments: defaultdict[str, dict[str, Fact]] = defaultdict(dict)
+    for fact in history.of("refund.completed"):
+        name = fact.data.get("transaction_id") or json.dumps([fact.data["amount"], fact.data.get("completed_at")])
+        payments[fact.data["refund_id"]].setdefault(name, fact)
+    asked = {fact.data["refund_id"]: _amount(fact.data["amount"]) for fact in history.of("refund.requested")}
+    reversals = {fact.data["refund_id"] for fact in history.of("refund.reversed")}
+    for refund_id, paid in payments.items():
+        total = sum((_amount(fact.data["amount"]) for fact in paid.values()), Decimal(0))
+        issue = next(iter(paid.values())).issue
+        is_too_much = refund_id in asked and total > asked[refund_id] and refund_id not in reversals
+        if is_too_much and not _is_reviewed(history, issue, "refund_overpaid", "refund_differs"):
+            yield violation(f"issue {issue}: {total} paid of {asked[refund_id]}, unseen by staff", *paid.values())
+    for fact in history.of("refund.reversed"):
+        if not _is_reviewed(history, fact.issue, "refund_reversed", "refund_overpaid", "refund_differs"):
+            yield violation(f"issue {fact.issue}: a refund came back, unseen by staff", fact)
+
+
+def _is_reviewed(history: History, issue: str, *causes: str) -> bool:
+    return any(fact.data["cause"] in causes for fact in history.about(issue, "issue.review_requested"))

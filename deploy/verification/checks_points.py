@@ -3,8 +3,10 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
+from typing import Any
 
 from deploy.verification.evidence import Fact, History, Row
+from deploy.verification.order_versions import line_versions, remaining_accounts
 from deploy.verification.verdict import InsufficientDataError, Violation, violation
 
 ACCOUNTS = ("issued", "pending", "available", "reserved", "spent", "expired", "debt")
@@ -60,7 +62,10 @@ def _kept_after_reopening(history: History, grants: Sequence[Fact]) -> Iterator[
 
 def _kept_after_refund(history: History) -> Iterator[Violation]:
     """A fully refunded purchase keeps no points."""
-    prices = {fact.order: _price(fact) for fact in history.of("order.placed")}
+    prices = {
+        order: sum((_price(versions[-1].value) for versions in lines.values()), Decimal(0))
+        for order, lines in line_versions(history).items()
+    }
     back: defaultdict[str, Decimal] = defaultdict(Decimal)
     shown: defaultdict[str, list[Fact]] = defaultdict(list)
     for fact in history.of("issue.refunded"):
@@ -76,9 +81,8 @@ def _kept_after_refund(history: History) -> Iterator[Violation]:
             yield violation(f"order {order}: fully refunded, with {kept[order]} points left", *shown[order])
 
 
-def _price(placed: Fact) -> Decimal:
-    lines = placed.data["lines"]
-    return sum((Decimal(line["unit_price"]["amount"]) * line["quantity"] for line in lines), Decimal(0))
+def _price(line: Mapping[str, Any]) -> Decimal:
+    return Decimal(line["unit_price"]["amount"]) * int(line["quantity"])
 
 
 def balances_equal_sums(history: History) -> Iterator[Violation]:
@@ -124,17 +128,20 @@ def _differences(what: str, ledger: Sums, balances: Sums) -> Iterator[Violation]
 
 
 def _events_differ(history: History, entries: Sequence[Row]) -> Iterator[Violation]:
-    """Compare published points with booked points, per customer and type."""
+    """Compare published points with booked points, per customer and type; a merged account is the one that remains."""
+    account = remaining_accounts(history)
     booked: Counter[tuple[str, str]] = Counter()
     published: Counter[tuple[str, str]] = Counter()
     shown: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     for row in entries:
         if row["kind"] in ENTRY_EVENTS:
-            name = row["customer_id"], ENTRY_EVENTS[row["kind"]]
+            customer = str(row["customer_id"])
+            name = account.get(customer, customer), ENTRY_EVENTS[row["kind"]]
             booked[name] += row["points"]
             shown[name].append(f"entry {row['kind']} {row['points']} {row['cause']}")
     for fact in history.of(*sorted(set(ENTRY_EVENTS.values()))):
-        name = fact.data["customer_id"], fact.type
+        customer = str(fact.data["customer_id"])
+        name = account.get(customer, customer), fact.type
         published[name] += fact.data["points"]
         shown[name].append(str(fact))
     for name in sorted(booked.keys() | published.keys()):

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from deploy.verification.evidence import DatabaseEvidence, Fact, History
+from deploy.verification.evidence import DatabaseEvidence, Fact, History, Row
 
 START = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)  # ten in the morning of a Monday in Tokyo
 TRACE = "00-11111111111111111111111111111111-2222222222222222-01"
@@ -172,6 +172,42 @@ def databases() -> dict[str, DatabaseEvidence]:
         "delivery_notify": DatabaseEvidence(personal={"contacts": 1}),
         "loyalty": DatabaseEvidence({"entries": [entry], "balances": [balance], "lots": [lot], "orders": [ORDER_ROW]}),
     }
+
+
+NEW_HOME = {**HOME, "street": "転居町8-8-0", "city": "転居区"}
+
+
+def corrected(story: HistoryBuilder) -> HistoryBuilder:
+    """The same history with another name, address and quantity from the day before the report, known everywhere."""
+    change: dict[str, Any] = {"customer_id": "C1", "lines": [{**ORDER_LINE, "quantity": 2}], "ship_to": NEW_HOME}
+    change |= {"contact": {"name": "改姓 一花 0"}, "changed_at": (START + timedelta(hours=50)).isoformat()}
+    story = story.with_data("replacement.ordered", ship_to=NEW_HOME)
+    story = story.with_data("collection.requested", collect_from=NEW_HOME)
+    story = replace(story, facts=list(story.facts))
+    story.add("storefront.orders", "order.changed", 50, order_id="S1", **change)
+    rows: list[Row] = [{"order_id": "S1", "line_id": "L1", "quantity": 2}]
+    story.databases = {
+        service: DatabaseEvidence({**read.tables, "order_lines": rows}, read.personal)
+        for service, read in story.databases.items()
+    }
+    return story
+
+
+def corrected_history() -> HistoryBuilder:
+    return corrected(valid_history())
+
+
+def merged_history() -> HistoryBuilder:
+    """A third valid history: the customer's account is merged after all, so that the points are in the other one."""
+    story = valid_history()
+    merged = {"customer_id": "C2", "merged_customer_id": "C1", "merged_at": START.isoformat()}
+    story.add("storefront.customers", "customer.merged", 160, **merged)
+    tables = story.databases["loyalty"].tables
+    moved: dict[str, list[Row]] = {
+        name: [{**row, "customer_id": "C2"} for row in tables[name]] for name in ("entries", "balances")
+    }
+    story.databases["loyalty"] = DatabaseEvidence({**tables, **moved})
+    return story
 
 
 def refund_history() -> HistoryBuilder:

@@ -5,7 +5,18 @@ from dataclasses import replace
 from typing import Any
 
 from deploy.verification.evidence import DatabaseEvidence
-from tests.verification.histories import HOME, ISSUE, ISSUE_LINE, LINE, ORDER_LINE, PERSON, PIECE, START, HistoryBuilder
+from tests.verification.histories import (
+    HOME,
+    ISSUE,
+    ISSUE_LINE,
+    LINE,
+    ORDER_LINE,
+    PERSON,
+    PIECE,
+    START,
+    HistoryBuilder,
+    corrected,
+)
 
 Tamper = Callable[[HistoryBuilder], HistoryBuilder]
 OTHER = "00000000-0000-0000-0000-000000000002"
@@ -34,6 +45,42 @@ TWICE_DELIVERED = {"order_id": "S1", "kept_amount": "2000"}
 def _refunded_by_shop(story: HistoryBuilder) -> HistoryBuilder:
     back = {"order_id": "S1", "refund_id": "R1", "amount": {"amount": "1", "currency": "JPY"}}
     return with_event(story, "storefront.orders", "order.refunded", 99, **back)
+
+
+def _charged_back(story: HistoryBuilder) -> HistoryBuilder:
+    back = {"order_id": "S1", "transaction_id": "CB1", "amount": {"amount": "1", "currency": "JPY"}}
+    return with_event(story, "payment.events", "payment.charged_back", 99, **back)
+
+
+def _paid_by_two_transactions(story: HistoryBuilder) -> HistoryBuilder:
+    first = story.with_data("refund.completed", transaction_id="T1")
+    return first.repeated("refund.completed", transaction_id="T2")
+
+
+def _came_back(story: HistoryBuilder) -> HistoryBuilder:
+    back = {"refund_id": "f1", "transaction_id": "T3", "amount": {"amount": "1000", "currency": "JPY"}}
+    return with_event(story, "payment.events", "refund.reversed", 110, issue_id=ISSUE, **back)
+
+
+def _second_box(story: HistoryBuilder) -> HistoryBuilder:
+    box = {"lines": [LINE], "receipt_id": "gate-2", "received_at": START.isoformat()}
+    return with_event(story, "warehouse.events", "item.received", 151, issue_id=ISSUE, **box)
+
+
+def _box_without_papers(story: HistoryBuilder) -> HistoryBuilder:
+    box = {"lines": [{"quantity": 1}], "receipt_id": "gate-3", "received_at": START.isoformat()}
+    return with_event(story, "warehouse.events", "item.received", 151, **box)
+
+
+def _merged_and_kept(story: HistoryBuilder) -> HistoryBuilder:
+    merged = {"customer_id": "C2", "merged_customer_id": "C1", "merged_at": START.isoformat()}
+    return with_event(story, "storefront.customers", "customer.merged", 160, **merged)
+
+
+def _called_off(story: HistoryBuilder) -> HistoryBuilder:
+    untouched = story.without("order.delivered").with_data("order.shipped", shipment_id="P1")
+    off = {"order_id": "S1", "shipment_id": "P1", "called_off": True, "changed_at": START.isoformat()}
+    return with_event(untouched, "storefront.orders", "shipment.changed", 30, **off)
 
 
 def _entry(**change: Any) -> dict[str, Any]:
@@ -138,6 +185,7 @@ def _more_than_had_arrived(story: HistoryBuilder) -> HistoryBuilder:
     return accepted.with_data("issue.replacement_delivered", lines=[{**LINE, **two}])
 
 
+OLD_LINES = {"order_id": "S1", "line_id": "L1", "quantity": 1}
 TIMER = {"aggregate": "cases", "key": ISSUE, "name": "next", "due_at": START}
 TAMPERED: list[tuple[str, str, Tamper]] = [
     ("ship_first", "collection before the shipment", lambda s: s.rescheduled("collection.requested", 95)),
@@ -238,6 +286,31 @@ TAMPERED: list[tuple[str, str, Tamper]] = [
     ("personal_data", "a street on notices", lambda s: s.with_data("notice.sent", address=HOME["street"])),
     ("personal_data", "a mail address in a log", lambda s: replace(s, logs={"a.log": f"sent to {PERSON['email']}"})),
     ("personal_data", "a name in a log", lambda s: replace(s, logs={"a.log": f"sent to {PERSON['name']}"})),
+    (
+        "personal_data",
+        "a corrected name on issues",
+        lambda s: corrected(s).with_data("issue.resolved", note="改姓 一花 0"),
+    ),
+    (
+        "corrections_count",
+        "old lines in a service",
+        lambda s: in_database("intake", "order_lines", OLD_LINES)(corrected(s)),
+    ),
+    (
+        "corrections_count",
+        "a replacement to the old door",
+        lambda s: corrected(s).with_data("replacement.ordered", ship_to=HOME),
+    ),
+    (
+        "corrections_count",
+        "a visit to the old door",
+        lambda s: corrected(s).with_data("collection.requested", collect_from=HOME),
+    ),
+    ("corrections_count", "points of a merged account", _merged_and_kept),
+    ("no_silence", "a shipment called off without a timer", _called_off),
+    ("delivery_counts_once", "units counted twice", in_database("intake", "delivered", {**OLD_LINES, "quantity": 2})),
+    ("counted_goods", "the second of two boxes", _second_box),
+    ("counted_goods", "a box without papers", _box_without_papers),
     ("personal_data", "people in intake", _bookkeeping("intake", {"issues": 1})),
     ("personal_data", "people in two tables", _bookkeeping("returns", {"order_snapshots": 1, "cases": 3})),
 ]
@@ -257,6 +330,9 @@ TAMPERED_REFUND: list[tuple[str, str, Tamper]] = [
     ("free_of_charge", "a refund that was cut", _cut_refund),
     ("refunded_within_paid", "paid back more than was paid", lambda s: s.with_data("refund.requested", amount=PRICEY)),
     ("refunded_within_paid", "paid back beside the shop", _refunded_by_shop),
+    ("refunded_within_paid", "paid back beside a chargeback", _charged_back),
+    ("counted_money", "a second payment that nobody sees", _paid_by_two_transactions),
+    ("counted_money", "a refund that came back unseen", _came_back),
     ("delivery_counts_once", "one delivery valued twice", in_database("loyalty", "orders", TWICE_DELIVERED)),
     ("counted_goods", "a box in no case", lambda s: s.without("issue.item_received")),
 ]

@@ -6,14 +6,23 @@ from datetime import timedelta
 
 import pytest
 
-from deploy.verification.auditor import CHECKS, audit
+from deploy.verification.auditor import CHECKS, NUMBERS, audit
 from deploy.verification.evidence import DatabaseEvidence, Row
 from deploy.verification.verdict import run_check
-from tests.verification.histories import ISSUE, ORDER_LINE, START, HistoryBuilder, refund_history, valid_history
+from tests.verification.histories import (
+    ISSUE,
+    ORDER_LINE,
+    START,
+    HistoryBuilder,
+    corrected_history,
+    merged_history,
+    refund_history,
+    valid_history,
+)
 from tests.verification.tampering import TAMPERED, TAMPERED_REFUND, TIMER, Tamper, in_database, late_order, with_event
 
 
-@pytest.mark.parametrize("story", [valid_history, refund_history])
+@pytest.mark.parametrize("story", [valid_history, refund_history, corrected_history, merged_history])
 def test_a_valid_history_has_no_violations(story: Callable[[], HistoryBuilder]) -> None:
     found = {verdict.name: verdict.violations for verdict in audit(story().history())}
     assert found == dict.fromkeys(CHECKS, ())
@@ -46,6 +55,25 @@ def test_the_refund_of_a_unit_that_was_taken_out_leaves_the_price_of_the_others(
     story = with_event(one_unit, "storefront.orders", "order.refunded", 2, **back)
     name = "refunded_within_paid"
     assert run_check(name, CHECKS[name], story.history()).violations == ()
+
+
+def test_a_history_sent_again_after_a_correction_is_no_newer_version() -> None:
+    story = corrected_history()
+    placed = story.facts[0].data
+    story.add("storefront.orders", "order.placed", 60, **placed)
+    assert run_check("corrections_count", CHECKS["corrections_count"], story.history()).violations == ()
+
+
+def test_a_box_without_papers_that_is_kept_for_staff_is_no_violation() -> None:
+    row = {"count_id": "gate-3", "issue_id": None, "from_issue": None, "matched_at": None, "units": 1}
+    kept = in_database("returns", "kept_counts", {**row, "received_at": START.isoformat()})
+    box = {"lines": [{"quantity": 1}], "receipt_id": "gate-3", "received_at": START.isoformat()}
+    story = kept(with_event(valid_history(), "warehouse.events", "item.received", 151, **box))
+    assert run_check("counted_goods", CHECKS["counted_goods"], story.history()).violations == ()
+
+
+def test_every_check_has_the_number_of_its_invariant() -> None:
+    assert NUMBERS.keys() == CHECKS.keys()
 
 
 def test_a_timeline_out_of_order_is_detected() -> None:
