@@ -6,6 +6,7 @@ Shares no code with the services.
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 
+from deploy.verification.checks_money import distinct_deliveries
 from deploy.verification.evidence import Fact, History
 
 
@@ -23,6 +24,9 @@ def _all(history: History) -> Iterator[str]:
     for fact in history.of("issue.staff_decided"):
         yield f"staff: {fact.data['action']}"
     yield from _scores(history.of("issue.rated"))
+    yield from _corrections(history)
+    yield from _money(history)
+    yield from _boxes(history)
 
 
 def _reports(history: History) -> Iterator[str]:
@@ -67,3 +71,46 @@ def _scores(rated: Iterable[Fact]) -> Iterator[str]:
     for fact in rated:
         score = fact.data["score"]
         yield f"survey answered {'9 or 10' if score >= 9 else '7 or 8' if score >= 7 else '0 to 6'}"
+
+
+def _corrections(history: History) -> Iterator[str]:
+    """Corrections by the shop and its customers."""
+    for fact in history.of("order.changed"):
+        for part in ("lines", "ship_to", "contact"):
+            if fact.data.get(part):
+                yield f"order corrected: {'address' if part == 'ship_to' else part}"
+    for fact in history.of("shipment.changed"):
+        yield "shipment corrected: " + ("called off" if fact.data.get("called_off") else "tracking number")
+    deliveries = {order: len(facts) for order, facts in distinct_deliveries(history).items()}
+    for order, published in Counter(fact.order for fact in history.of("order.delivered")).items():
+        if published > deliveries[order]:
+            yield "delivery published twice"
+    for _ in history.of("customer.merged"):
+        yield "accounts merged"
+    for _ in history.of("replacement.readdressed"):
+        yield "replacement readdressed"
+    for fact in history.of("issue.staff_decided"):
+        if fact.data["staff"] == "customer":
+            yield "report taken back by the customer"
+
+
+def _money(history: History) -> Iterator[str]:
+    """Money that moved in another way than asked for."""
+    for _ in history.of("order.refunded"):
+        yield "refund by the shop itself"
+    payments = Counter(fact.data["refund_id"] for fact in history.of("refund.completed"))
+    for count in payments.values():
+        if count > 1:
+            yield "refund in several payments"
+    for _ in history.of("refund.reversed"):
+        yield "refund that came back"
+    for _ in history.of("payment.charged_back"):
+        yield "chargeback"
+    for _ in history.of("payment.chargeback_reversed"):
+        yield "chargeback won by the shop"
+
+
+def _boxes(history: History) -> Iterator[str]:
+    for fact in history.of("item.received"):
+        if not fact.issue:
+            yield "box without papers counted"

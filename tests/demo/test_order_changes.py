@@ -71,7 +71,7 @@ def test_another_item_is_an_order_of_its_own_that_leaves_when_it_is_promised() -
     assert new is not None
     events = [each.payload for each in lifecycle_events(new, ZONE, 1)]
     assert [type(each) for each in events] == [OrderPlaced, OrderShipped, OrderDelivered]
-    assert {each.order_id for each in events} == {new.order_id} != {"S1"}
+    assert {each.subject for each in events} == {new.order_id} != {"S1"}
     placed, shipped = events[0], events[1]
     assert isinstance(placed, OrderPlaced)
     assert isinstance(shipped, OrderShipped)

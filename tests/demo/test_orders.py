@@ -8,7 +8,7 @@ import pytest
 from deploy.demo.data import bundled, generate, olist, order_sources
 from deploy.demo.data.csv_table import OrderFileError
 from deploy.demo.partners import report_scenarios
-from deploy.demo.partners.storefront import replace_held_lots
+from deploy.demo.partners.order_changes import replace_held_lots
 from libs.common.events.storefront import OrderShipped
 from libs.common.events.values import Reason, ShippedLine
 

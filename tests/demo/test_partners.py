@@ -22,8 +22,9 @@ from libs.common.events.carrier import (
     ParcelDelivered,
     ParcelFound,
 )
+from libs.common.events.envelope import Payload
 from libs.common.events.issues import IssueAccepted
-from libs.common.events.payment import RefundCompleted, RefundFailed, RefundRequested
+from libs.common.events.payment import RefundCompleted, RefundFailed, RefundRequested, RefundReversed
 from libs.common.events.registry import AnyEvent, decode, event_class
 from libs.common.events.values import Address, IssueLine, Money, Reason
 from libs.common.events.warehouse import (
@@ -176,12 +177,33 @@ def test_now_and_then_nobody_is_at_home() -> None:
     assert 0 < sum(isinstance(plan[1].payload, CollectionAttemptFailed) for plan in plans) < 60
 
 
+def refund_plans(attempt: int) -> list[list[Payload]]:
+    return [
+        [each.payload for each in payment.refund_events(refund(), NOW, attempt, random.Random(seed))] for seed in SEEDS
+    ]
+
+
 def test_a_refund_fails_at_most_once_and_may_then_be_asked_for_again() -> None:
-    first = [payment.refund_event(refund(), NOW, 1, random.Random(seed)).payload for seed in SEEDS]
-    assert all(each.retriable for each in first if isinstance(each, RefundFailed))
-    assert any(isinstance(each, RefundFailed) for each in first)
-    again = [payment.refund_event(refund(), NOW, 2, random.Random(seed)).payload for seed in SEEDS]
-    assert all(isinstance(each, RefundCompleted) for each in again)
+    failed = [each for plan in refund_plans(1) for each in plan if isinstance(each, RefundFailed)]
+    assert failed
+    assert all(each.retriable for each in failed)
+    assert all(isinstance(each, RefundCompleted) for plan in refund_plans(2) for each in plan)
+
+
+def test_two_payments_of_a_refund_add_up_to_it_unless_it_was_paid_twice() -> None:
+    totals = []
+    for plan in refund_plans(1):
+        paid = [each for each in plan if isinstance(each, RefundCompleted)]
+        assert len({each.transaction_id for each in paid}) == len(paid)
+        if len(paid) == 2:
+            totals.append(sum(each.amount.amount for each in paid) / refund().amount.amount)
+    assert set(totals) == {1, 2}
+
+
+def test_a_few_refunds_come_back_after_they_were_paid() -> None:
+    back = [plan for plan in refund_plans(1) if isinstance(plan[-1], RefundReversed)]
+    assert 0 < len(back) < len(SEEDS) / 5
+    assert all(isinstance(plan[0], RefundCompleted) for plan in back)
 
 
 def test_a_refund_that_was_paid_is_not_paid_again() -> None:

@@ -13,7 +13,14 @@ from zoneinfo import ZoneInfo
 from deploy.demo.data.orders import ReplayedLine, ReplayedOrder
 from deploy.demo.partners.order_lifecycle import LifecycleEvent
 from libs.common.events.notices import CustomerDecided
-from libs.common.events.storefront import OrderDelivered, OrderShipped, PreorderProgressed, StorefrontOrderEvent
+from libs.common.events.storefront import (
+    CustomerMerged,
+    OrderChanged,
+    OrderDelivered,
+    OrderShipped,
+    PreorderProgressed,
+    StorefrontOrderEvent,
+)
 
 PICKING_TIME = timedelta(days=2)
 TRANSIT_TIME = timedelta(days=2)
@@ -48,12 +55,17 @@ def exchange_order(
     )
 
 
-def without_lines(payload: StorefrontOrderEvent, line_ids: Set[str]) -> StorefrontOrderEvent | None:
+def without_lines(
+    payload: StorefrontOrderEvent | CustomerMerged, line_ids: Set[str]
+) -> StorefrontOrderEvent | CustomerMerged | None:
     """The event without these cancelled lines; None where nothing remains."""
     match payload:
         case OrderShipped() | OrderDelivered():
             left = tuple(line for line in payload.lines if line.line_id not in line_ids)
             return payload.model_copy(update={"lines": left}) if left else None
+        case OrderChanged() if payload.lines:
+            kept = tuple(line for line in payload.lines if line.line_id not in line_ids)
+            return payload.model_copy(update={"lines": kept}) if kept else None
         case PreorderProgressed(line_id=line_id):
             return None if line_id in line_ids else payload
         case _:
@@ -79,3 +91,12 @@ def pick_time(decision: CustomerDecided, zone: ZoneInfo) -> datetime | None:
 def catalogue_of(orders: Collection[ReplayedOrder]) -> dict[str, ReplayedLine]:
     """The products of this shop, as far as they occur in its orders."""
     return {line.sku: line for order in orders for line in order.lines}
+
+
+def replace_held_lots(parcel: OrderShipped, held: Set[str | None]) -> OrderShipped:
+    """The shipment while these lots are held."""
+    lines = [
+        line.model_copy(update={"lot": f"{line.lot}-checked"}) if line.lot and line.lot in held else line
+        for line in parcel.lines
+    ]
+    return parcel.model_copy(update={"lines": tuple(lines)})

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from deploy.demo.data.orders import ReplayedLine, ReplayedOrder
 from libs.common.events.storefront import (
+    CustomerMerged,
     OrderCancelled,
     OrderDelivered,
     OrderPlaced,
@@ -35,7 +36,7 @@ class LifecycleEvent:
 
     at: datetime
     name: str
-    payload: StorefrontOrderEvent
+    payload: StorefrontOrderEvent | CustomerMerged
 
 
 def lifecycle_events(order: ReplayedOrder, zone: ZoneInfo, seed: int) -> list[LifecycleEvent]:
@@ -57,7 +58,7 @@ def placed_event(order: ReplayedOrder) -> OrderPlaced:
         order_id=order.order_id,
         customer_id=customer.customer_id,
         placed_at=order.placed_at,
-        lines=tuple(_line(line) for line in order.lines),
+        lines=tuple(order_line(line) for line in order.lines),
         contact=Contact(name=customer.name, email=customer.email, language=language, phone=customer.phone),
         ship_to=Address(
             name=customer.name,
@@ -80,7 +81,7 @@ def _birthday(customer_id: str) -> str | None:
     return f"{rng.randint(1, 12):02}-{rng.randint(1, 28):02}" if rng.random() < 1 / 3 else None
 
 
-def _line(line: ReplayedLine) -> OrderLine:
+def order_line(line: ReplayedLine) -> OrderLine:
     return OrderLine(
         line_id=line.line_id,
         sku=line.sku,

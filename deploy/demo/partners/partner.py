@@ -112,7 +112,9 @@ class Partner:
         sent.add_done_callback(self._acknowledged)
 
     def _key_of(self, payload: Payload) -> bytes:
-        """The key of the record that is answered, or of an earlier event about the same subject."""
+        """The key of the record that is answered, or of an earlier event about the same subject, if it names one."""
+        if not payload.subject:
+            return payload.key.encode()
         known = self._keys.get(payload.subject)
         return known if known is not None else self._keys.setdefault(payload.subject, payload.key.encode())
 

@@ -1,12 +1,16 @@
 """Reports of customers, drawn from a seed per order, so that one order's reports do not depend on other orders."""
 
+import io
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
+from PIL import Image
+
 from deploy.demo.data.orders import ReplayedLine, ReplayedOrder
+from libs.common.decisions.ids import derived_id
 from libs.common.events.issues import IssueReplacementDelivered
 from libs.common.events.values import Reason, Remedy, ReportedLine
 
@@ -171,3 +175,17 @@ def report_of_replacement(arrived: IssueReplacementDelivered, seed: int) -> Cust
         photo=True,
         variant=ReportVariant.DEFECTIVE_REPLACEMENT,
     )
+
+
+def trace_headers(report: CustomerReport) -> dict[str, str]:
+    """A trace context of the storefront, so that the trace of a report begins at its submission."""
+    number = derived_id("trace", report.key).hex
+    return {"traceparent": f"00-{number}-{number[:16]}-01"}
+
+
+def photo(key: str) -> bytes:
+    """A small JPEG of one colour."""
+    colour = tuple(derived_id("photo", key).bytes[:3])
+    buffer = io.BytesIO()
+    Image.new("RGB", (320, 240), colour).save(buffer, "JPEG")
+    return buffer.getvalue()

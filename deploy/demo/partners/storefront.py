@@ -6,10 +6,9 @@ and the shipment says so. A few customers report a defective replacement.
 """
 
 import asyncio
-import io
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Set
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -18,30 +17,39 @@ from typing import Any
 from uuid import UUID
 
 import httpx
-from PIL import Image
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from deploy.demo.data.order_sources import load_orders
 from deploy.demo.data.orders import OrderDataset, ReplayedLine, ReplayedOrder
+from deploy.demo.partners.after_reports import AfterReports
 from deploy.demo.partners.checkout import Checkout
 from deploy.demo.partners.codec import ReceivedEvent, ScheduledEvent
-from deploy.demo.partners.order_changes import catalogue_of, exchange_order, pick_time, reschedule, without_lines
+from deploy.demo.partners.order_changes import (
+    catalogue_of,
+    exchange_order,
+    pick_time,
+    replace_held_lots,
+    reschedule,
+    without_lines,
+)
+from deploy.demo.partners.order_corrections import NOT_ON_ANOTHER_DAY, as_guest, corrected, merge_of
 from deploy.demo.partners.order_lifecycle import LifecycleEvent, lifecycle_events
 from deploy.demo.partners.partner import Partner, PartnerTask, main, run_alone
 from deploy.demo.partners.report_scenarios import (
     CustomerReport,
     ReportChannel,
     ReportVariant,
+    photo,
     report_of_replacement,
     reports,
+    trace_headers,
 )
 from deploy.demo.partners.settings import StorefrontSettings
 from libs.common.config.settings import load
-from libs.common.decisions.ids import derived_id
 from libs.common.events.change_requests import ChangeAnswer, OrderChangeAnswered
-from libs.common.events.issues import IssueReplacementDelivered
+from libs.common.events.issues import IssueAccepted, IssueReplacementDelivered
 from libs.common.events.notices import ChangeSubject, CustomerDecided, DecidedBy
 from libs.common.events.products import LotHeld, LotReleased
 from libs.common.events.storefront import IssueSubmitted, OrderCancelled, OrderPromiseChanged, OrderShipped
@@ -76,20 +84,29 @@ class Storefront:
     held_lots: set[tuple[str, str | None]] = field(default_factory=set)
     open_tasks: set[asyncio.Task[None]] = field(default_factory=set)
     checkout: Checkout | None = None
+    after_reports: AfterReports | None = None
 
     def load(self, dataset: OrderDataset) -> None:
         """Schedule every order and every report of the replay."""
-        self.orders = {order.order_id: order for order in dataset.orders}
-        self.catalogue = catalogue_of(dataset.orders)
-        for order in dataset.orders:
+        seed = self.settings.seed
+        orders = [as_guest(order, seed) for order in dataset.orders]
+        self.orders |= {order.order_id: order for order in orders}
+        self.catalogue = catalogue_of(orders)
+        for order, sold in zip(orders, dataset.orders, strict=True):
             self._schedule_order(order)
-        for report in reports(dataset.orders, self.settings.seed, self.settings.report_share):
+            if merge := merge_of(order, sold.customer, seed):
+                self._schedule_event(order.order_id, merge)
+        for report in reports(orders, seed, self.settings.report_share):
             self._schedule_report(report)
 
     def _schedule_order(self, order: ReplayedOrder) -> None:
-        for event in lifecycle_events(order, self.settings.zone, self.settings.seed):
-            self.partner.schedule(event.at, partial(self._publish, event))
-            self.scheduled += 1
+        zone, seed = self.settings.zone, self.settings.seed
+        for event in corrected(order, lifecycle_events(order, zone, seed), zone, seed):
+            self._schedule_event(order.order_id, event)
+
+    def _schedule_event(self, order_id: str, event: LifecycleEvent) -> None:
+        self.partner.schedule(event.at, partial(self._publish, order_id, event))
+        self.scheduled += 1
 
     def _schedule_report(self, report: CustomerReport) -> None:
         self.partner.schedule(report.at, partial(self._start_report, report))
@@ -104,6 +121,8 @@ class Storefront:
                 self.replacements_seen.add(arrived.issue_id)
                 if report := report_of_replacement(arrived, self.settings.seed):
                     self._schedule_report(report)
+            case IssueAccepted() as accepted if self.after_reports:
+                self.after_reports.handle(accepted)
             case LotHeld() as lot:
                 self.held_lots.add((lot.sku, lot.lot))
             case LotReleased() as lot:
@@ -156,7 +175,8 @@ class Storefront:
         self._answer(decision, at, ChangeAnswer.ACCEPTED)
         self._cancel(order, decision, at, "exchanged")
         self.orders[new.order_id] = new
-        self._schedule_order(new)
+        for event in lifecycle_events(new, self.settings.zone, self.settings.seed):
+            self._schedule_event(new.order_id, event)
 
     def _change_date(self, order: ReplayedOrder, decision: CustomerDecided, at: datetime) -> None:
         ship_at = pick_time(decision, self.settings.zone)
@@ -197,15 +217,14 @@ class Storefront:
         else:
             self._answer(decision, at, ChangeAnswer.DECLINED, "address_missing")
 
-    async def _publish(self, event: LifecycleEvent) -> None:
-        order_id = event.payload.order_id
+    async def _publish(self, order_id: str, event: LifecycleEvent) -> None:
         ship_at = self.new_dates.get(order_id)
-        if ship_at and event.at < ship_at:
+        if ship_at and event.at < ship_at and event.name not in NOT_ON_ANOTHER_DAY:
             # The customer requested another day: later events move with it.
-            self.partner.schedule(ship_at, partial(self._publish, reschedule(event, ship_at)))
+            self.partner.schedule(ship_at, partial(self._publish, order_id, reschedule(event, ship_at)))
             return
         self.published += 1
-        if order_id in self.cancelled_orders:
+        if order_id in self.cancelled_orders or (ship_at and event.name in NOT_ON_ANOTHER_DAY):
             return
         payload = without_lines(event.payload, self.cancelled_lines.get(order_id, set()))
         if payload is None:
@@ -245,13 +264,13 @@ class Storefront:
         self.ledger.append(entry)
         if report.channel is ReportChannel.KAFKA:
             await self.partner.publish(
-                ScheduledEvent(report.reported_at, f"report-{report.key}", submitted), _trace(report)
+                ScheduledEvent(report.reported_at, f"report-{report.key}", submitted), trace_headers(report)
             )
         else:
             await self._post(report, submitted, entry)
 
     async def _post(self, report: CustomerReport, submitted: IssueSubmitted, entry: dict[str, Any]) -> None:
-        headers = {"Idempotency-Key": report.key, "Content-Type": "application/json", **_trace(report)}
+        headers = {"Idempotency-Key": report.key, "Content-Type": "application/json", **trace_headers(report)}
         body = submitted.model_dump_json(exclude_none=True)
         for attempt in range(ATTEMPTS):
             try:
@@ -277,45 +296,23 @@ class Storefront:
         self.start_task(self._upload(report, issue_id, entry))
 
     async def _upload(self, report: CustomerReport, issue_id: str, entry: dict[str, Any]) -> None:
-        files = {"photos": ("photo.jpg", _photo(report.key), "image/jpeg")}
+        files = {"photos": ("photo.jpg", photo(report.key), "image/jpeg")}
         entry["photo"] = (await self.http.post(f"/v1/issues/{issue_id}/photos", files=files)).status_code
 
     def details(self) -> dict[str, Any]:
         points = dict(self.checkout.outcomes) if self.checkout else {}
         counts = {"published": self.published, "scheduled": self.scheduled, "open_tasks": len(self.open_tasks)}
         counts["reports"] = len(self.ledger)
-        return {**counts, "paid_with_points": points, "order_changes": self.change_outcomes}
+        later = dict(self.after_reports.outcomes) if self.after_reports else {}
+        return {**counts, "paid_with_points": points, "order_changes": self.change_outcomes, "after_reports": later}
 
     async def show_ledger(self, request: Request) -> JSONResponse:
         return JSONResponse(self.ledger)
 
 
-def replace_held_lots(parcel: OrderShipped, held: Set[str | None]) -> OrderShipped:
-    """The shipment while these lots are held."""
-    lines = [
-        line.model_copy(update={"lot": f"{line.lot}-checked"}) if line.lot and line.lot in held else line
-        for line in parcel.lines
-    ]
-    return parcel.model_copy(update={"lines": tuple(lines)})
-
-
 def _still_running(answer: httpx.Response) -> bool:
     """The first call with this key is not answered yet; the call is repeated for its answer."""
     return answer.status_code == 409 and bool(answer.json().get("code") == "still_running")
-
-
-def _trace(report: CustomerReport) -> dict[str, str]:
-    """A trace context of the storefront, so that the trace of a report begins at its submission."""
-    number = derived_id("trace", report.key).hex
-    return {"traceparent": f"00-{number}-{number[:16]}-01"}
-
-
-def _photo(key: str) -> bytes:
-    """A small JPEG of one colour."""
-    colour = tuple(derived_id("photo", key).bytes[:3])
-    buffer = io.BytesIO()
-    Image.new("RGB", (320, 240), colour).save(buffer, "JPEG")
-    return buffer.getvalue()
 
 
 @asynccontextmanager
@@ -331,6 +328,7 @@ async def storefront(settings: StorefrontSettings) -> AsyncIterator[PartnerTask]
         storefront = Storefront(partner, settings, http, notices=notices if settings.notices_url else None)
         if settings.loyalty_url:
             storefront.checkout = Checkout(partner, points, storefront.start_task)
+        storefront.after_reports = AfterReports(partner, http, storefront.start_task, storefront.orders)
         storefront.load(load_orders(settings.orders, settings.seed, settings.orders_count))
         partner.details = storefront.details
         partner.routes.append(Route("/ledger", storefront.show_ledger))

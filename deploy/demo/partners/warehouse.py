@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -20,7 +21,7 @@ from libs.common.config.settings import load
 from libs.common.events.carrier import CollectionCollected, CollectionRequested
 from libs.common.events.products import LotHeld, LotReleased
 from libs.common.events.topics import CARRIER_EVENTS, CARRIER_ORDERS, PRODUCT_ALERTS, WAREHOUSE_ORDERS
-from libs.common.events.values import Condition, InspectedLine, LineQuantity, ReceivedLine, Variant
+from libs.common.events.values import Condition, CountedLine, InspectedLine, LineQuantity, Variant
 from libs.common.events.warehouse import (
     ItemInspected,
     ItemReceived,
@@ -32,6 +33,7 @@ from libs.common.events.warehouse import (
     ReplacementShipped,
 )
 
+NO_PAPERS_SHARE = 0.15
 CONDITION_WEIGHTS = {
     Condition.SELLABLE: 50,
     Condition.REPAIRABLE: 22,
@@ -122,10 +124,14 @@ def _other_variant(order: ReplacementOrdered) -> Variant | None:
 
 
 def return_events(
-    request: CollectionRequested, collected_at: datetime, rng: random.Random, zone: ZoneInfo
+    request: CollectionRequested,
+    collected_at: datetime,
+    rng: random.Random,
+    zone: ZoneInfo,
+    return_slip: str | None = None,
 ) -> list[ScheduledEvent]:
     """Counted a day or two after collection, and inspected within a day; some parcels contain fewer, more or other
-    items.
+    items, some have lost their label.
     """
     day = collected_at.astimezone(zone).date() + timedelta(days=rng.randint(1, 2))
     received_at = _local(day, time(rng.randint(9, 16), rng.randrange(60)), zone)
@@ -134,7 +140,7 @@ def return_events(
         counted[several[0]] -= 1
     elif rng.random() < 0.02:
         counted[request.lines[0].line_id] += 1
-    lines = tuple(ReceivedLine(line_id=line, quantity=number) for line, number in counted.items())
+    lines = tuple(CountedLine(line_id=line, quantity=number) for line, number in counted.items())
     if rng.random() < 0.02:
         lines = (lines[0].model_copy(update={"sku": "SOMETHING-ELSE"}), *lines[1:])
     inspected_at = received_at + timedelta(hours=rng.uniform(1, 24))
@@ -142,17 +148,19 @@ def return_events(
     inspected = tuple(
         InspectedLine(line_id=each.line_id, quantity=each.quantity, condition=condition) for each in lines
     )
-    name = str(request.collection_id)
-    issue_id = request.issue_id
+    name, receipt_id = str(request.collection_id), f"gate-{request.collection_id.hex[:12]}"
+    papers: dict[str, Any] = {"issue_id": request.issue_id}
+    if rng.random() < NO_PAPERS_SHARE:
+        # The label is gone: the box is known by the slip in it, else by the order's own papers.
+        by_slip = return_slip and rng.random() < 0.5
+        papers = {"return_slip": return_slip} if by_slip else {"order_id": request.order_id}
+    counted_box = ItemReceived(**papers, lines=lines, received_at=received_at, receipt_id=receipt_id)
+    looked_at = ItemInspected(
+        issue_id=request.issue_id, lines=inspected, inspected_at=inspected_at, receipt_id=receipt_id
+    )
     return [
-        ScheduledEvent(
-            received_at, f"received-{name}", ItemReceived(issue_id=issue_id, lines=lines, received_at=received_at)
-        ),
-        ScheduledEvent(
-            inspected_at,
-            f"inspected-{name}",
-            ItemInspected(issue_id=issue_id, lines=inspected, inspected_at=inspected_at),
-        ),
+        ScheduledEvent(received_at, f"received-{name}", counted_box),
+        ScheduledEvent(inspected_at, f"inspected-{name}", looked_at),
     ]
 
 
@@ -201,6 +209,7 @@ class Warehouse:
     collections: dict[UUID, CollectionRequested] = field(default_factory=dict)
     received: set[UUID] = field(default_factory=set)
     held_lots: set[tuple[str, str | None]] = field(default_factory=set)
+    slips: dict[UUID, str] = field(default_factory=dict)
 
     def handle(self, received: ReceivedEvent) -> None:
         match received.event.data:
@@ -224,6 +233,8 @@ class Warehouse:
             return
         self.orders_seen.add(order.replacement_id)
         self.attempts[order.issue_id] += 1
+        if order.return_slip:
+            self.slips[order.issue_id] = order.return_slip
         restock = self.restock_dates.get(order.issue_id)
         if restock and restock > order.promised_ship_date:
             order = order.model_copy(update={"promised_ship_date": restock})
@@ -244,7 +255,8 @@ class Warehouse:
             return
         self.received.add(collected.collection_id)
         rng = self.partner.rng("returned", collected.collection_id)
-        for planned in return_events(request, collected.collected_at, rng, self.partner.settings.zone):
+        slip, zone = self.slips.get(request.issue_id), self.partner.settings.zone
+        for planned in return_events(request, collected.collected_at, rng, zone, slip):
             self.partner.schedule_event(planned, trace)
 
 
