@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from libs.common.decisions.facts import TimerFired
 from libs.common.decisions.ids import derived_id
+from libs.common.decisions.shipments import CountedShipment, CountedUnits
 from libs.common.events.carrier import (
     CollectionAttemptFailed,
     CollectionBooked,
@@ -154,6 +155,15 @@ def shop_does(change: str, number: int, coins: int) -> Happening:
                 order = replace(order, shop_refunds={**order.shop_refunds, f"R-{number}": back})
             case "goodwill":
                 order = replace(order, shop_refunds={**order.shop_refunds, f"R-{number}": PaidBack(Decimal(coins))})
+            case "delivered":
+                unit = CountedShipment(scenario.now, (CountedUnits("1", 1),), f"P-{number}")
+                known = tuple(each for each in order.deliveries if each.shipment_id != unit.shipment_id)
+                order = replace(order, deliveries=(*known, unit))
+            case "edited":
+                lines = (
+                    {**order.lines, "1": replace(order.lines["1"], quantity=number - 1)} if "1" in order.lines else {}
+                )
+                order = replace(order, lines={**order.lines, **lines})
             case "charged_back":
                 order = replace(order, chargebacks={**order.chargebacks, f"cb-{number}": Decimal(coins)})
             case _:
@@ -259,6 +269,12 @@ def staff_says(action: StaffAction, review: ReviewCause | None, remedy: Remedy |
         return IssueStaffDecided(**about, action=action, review=review, remedy=remedy, decided_at=scenario.now)
 
     return happening
+
+
+def withdrawn(scenario: CaseScenario) -> Payload:
+    """Return the withdrawal of a report by its customer, as intake publishes it."""
+    about = {**ABOUT, "decision_id": _named("decision", 2), "staff": "customer", "comment": "taken back"}
+    return IssueStaffDecided(**about, action=StaffAction.CANCEL, decided_at=scenario.now)
 
 
 def found(with_customer: bool) -> Happening:

@@ -37,6 +37,7 @@ from tests.returns.partner_events import (
     warehouse_recalls,
     warehouse_says,
     window_picked,
+    withdrawn,
 )
 
 
@@ -123,9 +124,13 @@ happenings: st.SearchStrategy[Happening] = st.one_of(
     st.builds(bank_pays, numbers, st.sampled_from([100, 1200, 2400]), numbers),
     st.builds(bank_returns, numbers, st.sampled_from([100, 1200]), numbers),
     st.builds(
-        shop_does, st.sampled_from(["cancelled", "refunded", "goodwill", "charged_back", "won"]), numbers, numbers
+        shop_does,
+        st.sampled_from(["cancelled", "refunded", "goodwill", "charged_back", "won", "delivered", "edited"]),
+        numbers,
+        numbers,
     ),
     st.builds(warehouse_recalls, numbers),
+    st.just(withdrawn),
     st.builds(
         box_arrives, st.sampled_from(["replacement", "sku", ""]), numbers, st.sampled_from(["1", "2", "9", None])
     ),
