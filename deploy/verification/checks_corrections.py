@@ -1,4 +1,4 @@
-"""Checks on corrections: what the shop states last counts in every service and for every partner (invariant 16).
+"""Checks on corrections: what the shop states last counts in every service and for every partner (invariant 18).
 
 Lines in the databases are compared with the topics, addresses on the orders to warehouse and courier with the addresses
 that the shop stated. A parcel that left soon after a correction may have either address.

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
 from deploy.verification.evidence import Fact, History
+from deploy.verification.order_versions import line_versions, statements
 from deploy.verification.verdict import InsufficientDataError, Violation, violation
 
 EFFECTS = {
@@ -36,8 +37,10 @@ def nothing_lost(history: History) -> Iterator[Violation]:
         for fact in history.of(cause):
             if fact.data.get(name) and fact.data[name] not in effects and not _is_superseded(history, fact):
                 yield violation(f"issue {fact.issue}: {cause} has no {effect}", fact)
+    placed, addressed = line_versions(history), statements(history, "ship_to")
     for fact in history.of("issue.accepted"):
-        if not history.about(fact.issue, *FIRST_ACTIONS):
+        waits_for_address = fact.order in placed and fact.order not in addressed
+        if not history.about(fact.issue, *FIRST_ACTIONS) and not waits_for_address:
             yield violation(f"issue {fact.issue}: accepted without a first action", fact)
     yield from _points_lost(history)
     for service, database in history.databases.items():

@@ -10,6 +10,7 @@ import pytest
 from libs.common.events import payment, storefront
 from libs.common.events.values import LineQuantity, Money, OrderLine, Prepayment, RefundedLine
 from tests.common import wire
+from tests.journey.auditing import violations
 from tests.journey.backbone import ADDRESS, CONTACT, Backbone, line
 from tests.journey.partners import JourneyPartners
 from tests.running import OPS, STOREFRONT, eventually
@@ -241,3 +242,11 @@ async def test_a_chargeback_stops_what_has_not_left(system: Backbone) -> None:
     await system.wait_for("issue.review_requested", issue_id=issue_id, cause="charged_back")
     shown = (await system.returns.client.get(f"/v1/cases/{issue_id}", headers=OPS)).json()
     assert shown["status"]
+
+
+async def test_the_auditor_finds_nothing_in_all_of_this(system: Backbone) -> None:
+    async def settled() -> bool:
+        return await violations(system) == {}
+
+    found = await violations(system)
+    assert found == {} or await eventually(settled, f"the auditor finds nothing, at first it found {found}")

@@ -1,6 +1,6 @@
 """All four services hold the same of an order, whatever its shop sends repeated, late, reordered and from two sources.
 
-Lines are as the shop stated them last by its own time, and each delivery counts once (invariants 14 and 16).
+Lines are as the shop stated them last by its own time, and each delivery counts once (invariants 14 and 18).
 """
 
 from collections import Counter

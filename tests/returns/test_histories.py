@@ -148,7 +148,7 @@ def counted_goods(scenario: CaseScenario) -> None:
 
 
 def corrections_count(scenario: CaseScenario) -> None:
-    """Invariant 16: what is still to leave or to be collected has the address that the shop stated last."""
+    """Invariant 18: what is still to leave or to be collected has the address that the shop stated last."""
     case, version = scenario.known, scenario.customer.address_version
     if case.is_closed or scenario.ship_to is None:
         return

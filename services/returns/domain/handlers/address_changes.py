@@ -1,4 +1,4 @@
-"""Corrected addresses: open replacements and collections go to the address that the shop stated last (invariant 16).
+"""Corrected addresses: open replacements and collections go to the address that the shop stated last (invariant 18).
 
 A replacement that has not shipped is readdressed, a collection is requested again at the new door. A parcel that has
 left for the former address is a decision of staff: to have it diverted, or to send another one. A case compares
