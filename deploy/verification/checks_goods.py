@@ -7,7 +7,7 @@ from decimal import Decimal
 from itertools import chain
 
 from deploy.verification.checks_money import distinct_deliveries
-from deploy.verification.evidence import Fact, History
+from deploy.verification.evidence import Fact, History, parse_time
 from deploy.verification.order_versions import line_versions
 from deploy.verification.verdict import Violation, violation
 
@@ -134,13 +134,24 @@ def counted_units(history: History) -> Iterator[Violation]:
             fact.type == "collection.requested" and fact.written_at <= refunds[0].written_at for fact in facts
         )
         if fetched or accepted[0].data["reason"] == "changed_mind":
-            yield from _after_receipt(issue, facts, accepted[0], refunds, paid)
+            yield from _after_receipt(issue, _receipts(history, facts), accepted[0], refunds, paid)
+
+
+def _receipts(history: History, facts: Iterable[Fact]) -> list[Fact]:
+    """Counts of the warehouse that name this issue, and counts of it at the time of a box without papers."""
+    boxes = [fact for fact in history.of("item.received") if not fact.issue and fact.data.get("received_at")]
+    times = {parse_time(fact.data["received_at"]) for fact in boxes}
+    return [
+        fact
+        for fact in facts
+        if fact.type == "item.received"
+        or (fact.type == "issue.item_received" and times and parse_time(fact.data["received_at"]) in times)
+    ]
 
 
 def _after_receipt(
-    issue: str, facts: Iterable[Fact], accepted: Fact, refunds: list[Fact], paid: Decimal
+    issue: str, received: list[Fact], accepted: Fact, refunds: list[Fact], paid: Decimal
 ) -> Iterator[Violation]:
-    received = [fact for fact in facts if fact.type == "item.received"]
     if not any(fact.written_at <= refunds[0].written_at for fact in received):
         yield violation(f"issue {issue}: refund requested before any receipt", refunds[0], *received)
         return

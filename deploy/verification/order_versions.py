@@ -20,15 +20,18 @@ class OrderStatement(NamedTuple):
 def statements(history: History, field: str) -> dict[str, list[OrderStatement]]:
     """Statements of the shop about this field of each order, oldest first by the shop's own time.
 
-    An order that is placed again with the same content states nothing new, whenever it arrives.
+    An order that is placed again with the same content states nothing new, whenever it arrives. The first version of an
+    order counts as of the order itself.
     """
     found: defaultdict[str, list[OrderStatement]] = defaultdict(list)
     placed: dict[tuple[str, str], OrderStatement] = {}
+    first: dict[str, Fact] = {}
     for fact in history.of("order.placed", "order.changed"):
         value = fact.data.get(field)
         if not value:
             continue
-        stated = OrderStatement(_stated_at(fact), fact, value)
+        is_first = fact.type == "order.placed" and first.setdefault(fact.order, fact) is fact
+        stated = OrderStatement(_stated_at(fact, is_first=is_first), fact, value)
         if fact.type == "order.placed":
             name = (fact.order, json.dumps(value, sort_keys=True))
             if name in placed and placed[name].at <= stated.at:
@@ -38,8 +41,9 @@ def statements(history: History, field: str) -> dict[str, list[OrderStatement]]:
     return {order: sorted(each, key=lambda stated: stated.at) for order, each in found.items()}
 
 
-def _stated_at(fact: Fact) -> datetime:
+def _stated_at(fact: Fact, *, is_first: bool) -> datetime:
     stated = fact.data.get("changed_at") or fact.data.get("updated_at")
+    stated = stated or (fact.data.get("placed_at") if is_first else None)
     return parse_time(stated) if stated else fact.event_time
 
 

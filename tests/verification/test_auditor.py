@@ -72,6 +72,20 @@ def test_a_box_without_papers_that_is_kept_for_staff_is_no_violation() -> None:
     assert run_check("counted_goods", CHECKS["counted_goods"], story.history()).violations == ()
 
 
+def test_a_refund_may_follow_a_box_without_papers() -> None:
+    at = START.isoformat()
+    story = refund_history().without("item.received").with_data("issue.item_received", received_at=at)
+    box = {"lines": [{"quantity": 1}], "receipt_id": "gate-3", "received_at": at}
+    story = with_event(story, "warehouse.events", "item.received", 100, **box)
+    assert run_check("counted_units", CHECKS["counted_units"], story.history()).violations == ()
+
+
+def test_the_first_version_of_an_order_counts_as_of_the_order_itself() -> None:
+    placed_at = (START + timedelta(hours=40)).isoformat()
+    story = corrected_history().with_data("order.placed", placed_at=placed_at).rescheduled("order.placed", 51)
+    assert run_check("corrections_count", CHECKS["corrections_count"], story.history()).violations == ()
+
+
 def test_every_check_has_the_number_of_its_invariant() -> None:
     assert NUMBERS.keys() == CHECKS.keys()
 
