@@ -57,9 +57,9 @@ class OrderState:
     def units_of(self, issue_id: UUID) -> tuple[Unit, ...]:
         return tuple(unit for unit, holder in self.entitlements.items() if holder == issue_id)
 
-    def current_unit(self, line_id: str, number: int) -> Unit:
-        """Return the unit that the customer has now: the one bought, or its latest replacement."""
-        unit = Unit(line_id, number)
+    def current_unit(self, line_id: str, number: int, component: str = "") -> Unit:
+        """Return the unit, or part of it, that the customer has now: the one bought, or its latest replacement."""
+        unit = Unit(line_id, number, 0, component)
         while unit in self.replaced_on:
             unit = unit.successor
         return unit

@@ -4,12 +4,15 @@ Units of a line are alike, so the customer reports a quantity and intake picks t
 window. A unit whose replacement was delivered is no longer eligible; the replacement is.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from uuid import UUID
 
 from libs.common.events.storefront import IssueSubmitted
-from libs.common.events.values import OrderLine, ReportedLine
+from libs.common.events.values import OrderLine, PartQuantity, Reason, ReportedLine
+from libs.common.events.values.lines import MAX_QUANTITY
+from services.intake.domain.components import component_quantities, reported_parts, units_of_part
 from services.intake.domain.context import OrderState, Refusal
 from services.intake.domain.orders import Purchase, Report
 from services.intake.domain.units import Unit
@@ -98,11 +101,58 @@ class _LineCheck:
     path: str
 
     def units(self, today: date | None) -> tuple[Unit, ...] | Refusal:
-        candidates = self._candidates()
-        holders, issue_id = self.state.entitlements, self.report.issue_id
-        held = [unit for unit in candidates if holders.get(unit, issue_id) != issue_id]
-        free = [unit for unit in candidates if unit not in held]
-        return self._too_few(len(candidates)) or self._already_held(held, len(free)) or self._inside_window(free, today)
+        candidates, parts = self._candidates(), reported_parts(self.reported, self.bought)
+        refusal = self._wrong_parts(parts) or self._too_few(len(candidates))
+        if refusal:
+            return refusal
+        if not parts:
+            return self._claim(candidates, self.reported.quantity, today)
+        claimed: list[Unit] = []
+        for part in parts:
+            places = [self.state.current_unit(self.bought.line_id, unit.number, part.sku) for unit in candidates]
+            found = self._claim(places, units_of_part(part, self.bought), today)
+            if isinstance(found, Refusal):
+                return found
+            claimed.extend(found)
+        return tuple(claimed)
+
+    def _claim(self, candidates: list[Unit], wanted: int, today: date | None) -> tuple[Unit, ...] | Refusal:
+        """Return `wanted` of these units, or of these parts of units, that are free and inside their windows."""
+        holders = {unit: holder for unit in candidates if (holder := self._holder(unit)) is not None}
+        free = [unit for unit in candidates if unit not in holders]
+        if wanted > len(free):
+            return self._already_held(holders, len(free))
+        found = self._inside_window(free, wanted, today)
+        return found if isinstance(found, Refusal) else tuple(each for unit in found for each in self._whole(unit))
+
+    def _holder(self, unit: Unit) -> UUID | None:
+        """Return another issue that holds a unit or one of its parts; for a part, also one that holds the unit."""
+        line_id, number = unit.line_id, unit.number
+        needed = (unit, self.state.current_unit(line_id, number)) if unit.component else self._whole(unit)
+        others = (self.state.entitlements.get(each) for each in needed)
+        return next((holder for holder in others if holder not in (None, self.report.issue_id)), None)
+
+    def _whole(self, unit: Unit) -> tuple[Unit, ...]:
+        """Return a unit with all its components as the customer has them now; a part is by itself."""
+        if unit.component or not self.bought.components:
+            return (unit,)
+        current, line_id, number = self.state.current_unit, unit.line_id, unit.number
+        return (unit, *(current(line_id, number, sku) for sku in component_quantities(self.bought)))
+
+    def _wrong_parts(self, parts: tuple[PartQuantity, ...]) -> Refusal | None:
+        """Check that the order names these parts, in this number, and that the reason is about parts."""
+        known, path = component_quantities(self.bought), f"{self.path}.parts"
+        if parts and self.report.submission.reason is Reason.CHANGED_MIND:
+            return Refusal("parts_not_returnable", path, "a unit goes back whole; report it without parts")
+        for part in parts:
+            if part.sku not in known:
+                message = f"line {self.bought.line_id!r} has no part {part.sku!r}; send one of {', '.join(known)}"
+                return Refusal("unknown_part", path, message)
+            most = min(known[part.sku] * self.reported.quantity, MAX_QUANTITY)
+            if part.quantity > most:
+                message = f"{part.quantity} of part {part.sku!r} reported, {self.reported.quantity} units hold {most}; "
+                return Refusal("too_many_parts", path, message + "report at most that many, or more units")
+        return None
 
     def _candidates(self) -> list[Unit]:
         """Units that a report of this reason may cover; undelivered ones first where those are eligible."""
@@ -129,16 +179,14 @@ class _LineCheck:
         message = f"{wanted} units reported, {available} are known as delivered; report those, or wait for delivery"
         return Refusal("not_delivered", f"{self.path}.quantity", message)
 
-    def _already_held(self, held: list[Unit], free: int) -> Refusal | None:
-        if self.reported.quantity <= free:
-            return None
-        issue_id = self.state.entitlements[held[0]]
-        message = f"{len(held)} of these units are reported already, {free} are free; see issue {issue_id}"
+    def _already_held(self, holders: Mapping[Unit, UUID], free: int) -> Refusal:
+        issue_id = next(iter(holders.values()))
+        message = f"{len(holders)} of these units are reported already, {free} are free; see issue {issue_id}"
         return Refusal("already_reported", f"{self.path}.quantity", message, issue_id)
 
-    def _inside_window(self, free: list[Unit], today: date | None) -> tuple[Unit, ...] | Refusal:
+    def _inside_window(self, free: list[Unit], wanted: int, today: date | None) -> tuple[Unit, ...] | Refusal:
         """Check that enough units are inside their windows on this day; None: do not check."""
-        wanted, window = self.reported.quantity, self.window
+        window = self.window
         if today is None:
             return tuple(free[:wanted])
         last_days = {unit: self._last_day(unit) for unit in free}

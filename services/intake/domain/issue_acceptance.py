@@ -8,6 +8,7 @@ from typing import Any
 from libs.common.decisions.facts import Record
 from libs.common.events.issues import IssueAccepted, IssueRejected, IssueReported
 from libs.common.events.values import IssueLine, OrderLine, ReportedLine
+from services.intake.domain.components import price_of_parts, reported_parts
 from services.intake.domain.context import OrderDecision, OrderState, Refusal
 from services.intake.domain.orders import Order, Report
 from services.intake.domain.units import Unit
@@ -151,17 +152,18 @@ def _lot_of(order: Order, line_id: str, units: Iterable[Unit]) -> str | None:
 
 
 def _issue_line(line: ReportedLine, bought: OrderLine, lot: str | None) -> IssueLine:
+    parts = reported_parts(line, bought)
     return IssueLine(
         line_id=line.line_id,
         quantity=line.quantity,
         part=line.part,
-        parts=line.parts,
+        parts=parts or line.parts,
         components=bought.components,
         requires_shipping=bought.requires_shipping,
         received_instead=line.received_instead,
         sku=bought.sku,
         name=bought.name,
-        unit_price=bought.paid_unit_price,
+        unit_price=price_of_parts(parts, bought, line.quantity) if parts else bought.paid_unit_price,
         product_group=bought.product_group,
         lot=lot,
     )

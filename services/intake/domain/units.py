@@ -9,12 +9,14 @@ from typing import NamedTuple
 class Unit(NamedTuple):
     """One physical unit of an order line; numbers count from 1 in the order of delivery.
 
-    Generation 0 is the unit that was bought; a replacement that was delivered is the next generation of it.
+    Generation 0 is the unit that was bought; a replacement that was delivered is the next generation of it. With a
+    `component` it is that part of the unit alone, which is replaced, and reported again, by itself.
     """
 
     line_id: str
     number: int
     generation: int = 0
+    component: str = ""
 
     @property
     def successor(self) -> "Unit":

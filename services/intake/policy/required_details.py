@@ -116,7 +116,7 @@ def missing_details(
     """Return the required details that a report lacks; `photos` are those known to be stored."""
     provided = {
         RequiredDetail.PHOTO: bool(photos),
-        RequiredDetail.PART: all(line.part for line in submission.lines),
+        RequiredDetail.PART: all(line.part or line.parts for line in submission.lines),
         RequiredDetail.DESCRIPTION: bool(submission.description and submission.description.strip()),
     }
     return tuple(detail for detail in required if not provided[detail])

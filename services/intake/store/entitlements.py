@@ -1,4 +1,4 @@
-"""SQL of entitlements: the holder of each unit. Statements write whole batches.
+"""SQL of entitlements: the holder of each unit, and of each component of a unit. Statements write whole batches.
 
 A report is decided under the lock of its order, so two reports of one order are serialised. The primary key enforces
 the same for any other writer: the second one fails with `ConflictError` and is decided again.
@@ -21,41 +21,76 @@ from services.intake.domain.units import Unit
 UnitChange = UnitsReleased | UnitsReplaced | ReplacementRevoked | ResendAnswered
 
 _READ = """
-    SELECT order_id, line_id, unit_number, generation, issue_id,
+    SELECT order_id, line_id, unit_number, generation, '' AS component, issue_id,
            CASE WHEN resent_by IS NULL THEN replaced_on END AS replaced_on
-    FROM entitlements WHERE order_id = ANY($1)"""
+    FROM entitlements WHERE order_id = ANY($1)
+    UNION ALL
+    SELECT order_id, line_id, unit_number, generation, component, issue_id,
+           CASE WHEN resent_by IS NULL THEN replaced_on END
+    FROM part_entitlements WHERE order_id = ANY($1)"""
 _INSERT = """
     INSERT INTO entitlements (order_id, line_id, unit_number, generation, issue_id)
     SELECT * FROM unnest($1::text[], $2::text[], $3::int[], $4::int[], $5::uuid[])
     ON CONFLICT (order_id, line_id, unit_number, generation) DO NOTHING"""
+_INSERT_PARTS = """
+    INSERT INTO part_entitlements (order_id, line_id, unit_number, generation, component, issue_id)
+    SELECT * FROM unnest($1::text[], $2::text[], $3::int[], $4::int[], $5::text[], $6::uuid[])
+    ON CONFLICT (order_id, line_id, unit_number, component, generation) DO NOTHING"""
+# Each statement below changes units and parts alike, in one round trip.
 _RELEASE = """
-    DELETE FROM entitlements e USING unnest($1::text[], $2::uuid[]) AS r (order_id, issue_id)
+    WITH released AS (SELECT * FROM unnest($1::text[], $2::uuid[]) AS r (order_id, issue_id)), parts AS (
+        DELETE FROM part_entitlements e USING released r
+        WHERE e.order_id = r.order_id AND e.issue_id = r.issue_id AND e.replaced_on IS NULL)
+    DELETE FROM entitlements e USING released r
     WHERE e.order_id = r.order_id AND e.issue_id = r.issue_id AND e.replaced_on IS NULL"""
 # All but the first `quantity` units of a line, which stay with the issue.
 _RELEASE_OTHERS = """
+    WITH kept AS (SELECT * FROM unnest($3::uuid[], $4::text[], $5::int[]) AS k (issue_id, line_id, quantity)),
+    parts AS (
+        DELETE FROM part_entitlements e
+        USING (SELECT order_id, line_id, unit_number, generation, component, issue_id,
+                      row_number() OVER (PARTITION BY order_id, issue_id, line_id, component
+                                         ORDER BY unit_number, generation) AS n
+               FROM part_entitlements WHERE order_id = ANY($1) AND issue_id = ANY($2) AND replaced_on IS NULL) p
+        LEFT JOIN kept k ON k.issue_id = p.issue_id AND k.line_id = p.line_id
+        WHERE (e.order_id, e.line_id, e.unit_number, e.generation, e.component)
+            = (p.order_id, p.line_id, p.unit_number, p.generation, p.component) AND p.n > coalesce(k.quantity, 0))
     DELETE FROM entitlements e
     USING (SELECT order_id, line_id, unit_number, generation, issue_id,
                   row_number() OVER (PARTITION BY order_id, issue_id, line_id ORDER BY unit_number, generation) AS n
            FROM entitlements WHERE order_id = ANY($1) AND issue_id = ANY($2) AND replaced_on IS NULL) p
-    LEFT JOIN unnest($3::uuid[], $4::text[], $5::int[]) AS k (issue_id, line_id, quantity)
-      ON k.issue_id = p.issue_id AND k.line_id = p.line_id
+    LEFT JOIN kept k ON k.issue_id = p.issue_id AND k.line_id = p.line_id
     WHERE (e.order_id, e.line_id, e.unit_number, e.generation) = (p.order_id, p.line_id, p.unit_number, p.generation)
       AND p.n > coalesce(k.quantity, 0)"""
 # The first `quantity` units of the issue, in the order of their numbers; a null line or quantity means all.
 _REPLACE = """
+    WITH arrived AS (SELECT * FROM unnest($1::text[], $2::uuid[], $3::text[], $4::int[], $5::date[])
+                     AS a (order_id, issue_id, line_id, quantity, day)), parts AS (
+        UPDATE part_entitlements e SET replaced_on = a.day
+        FROM (SELECT order_id, line_id, unit_number, generation, component, issue_id,
+                     row_number() OVER (PARTITION BY order_id, issue_id, line_id, component
+                                        ORDER BY unit_number, generation) AS n
+              FROM part_entitlements WHERE order_id = ANY($1) AND issue_id = ANY($2)) p
+        JOIN arrived a ON p.order_id = a.order_id AND p.issue_id = a.issue_id
+             AND p.line_id = coalesce(a.line_id, p.line_id) AND p.n <= coalesce(a.quantity, p.n)
+        WHERE (e.order_id, e.line_id, e.unit_number, e.generation, e.component)
+            = (p.order_id, p.line_id, p.unit_number, p.generation, p.component) AND e.replaced_on IS NULL)
     UPDATE entitlements e SET replaced_on = a.day
     FROM (SELECT order_id, line_id, unit_number, generation, issue_id,
                  row_number() OVER (PARTITION BY order_id, issue_id, line_id ORDER BY unit_number, generation) AS n
           FROM entitlements WHERE order_id = ANY($1) AND issue_id = ANY($2)) p
-    JOIN unnest($1::text[], $2::uuid[], $3::text[], $4::int[], $5::date[])
-         AS a (order_id, issue_id, line_id, quantity, day)
-      ON p.order_id = a.order_id AND p.issue_id = a.issue_id
+    JOIN arrived a ON p.order_id = a.order_id AND p.issue_id = a.issue_id
          AND p.line_id = coalesce(a.line_id, p.line_id) AND p.n <= coalesce(a.quantity, p.n)
     WHERE (e.order_id, e.line_id, e.unit_number, e.generation)
         = (p.order_id, p.line_id, p.unit_number, p.generation) AND e.replaced_on IS NULL"""
 _REVOKE_REPLACEMENT = """
-    UPDATE entitlements e SET replaced_on = NULL
-    FROM unnest($1::text[], $2::uuid[]) AS r (order_id, issue_id)
+    WITH revoked AS (SELECT * FROM unnest($1::text[], $2::uuid[]) AS r (order_id, issue_id)), parts AS (
+        UPDATE part_entitlements e SET replaced_on = NULL FROM revoked r
+        WHERE e.order_id = r.order_id AND e.issue_id = r.issue_id AND NOT EXISTS (
+            SELECT FROM part_entitlements n
+            WHERE (n.order_id, n.line_id, n.unit_number, n.component, n.generation)
+                = (e.order_id, e.line_id, e.unit_number, e.component, e.generation + 1)))
+    UPDATE entitlements e SET replaced_on = NULL FROM revoked r
     WHERE e.order_id = r.order_id AND e.issue_id = r.issue_id AND NOT EXISTS (
         SELECT FROM entitlements n
         WHERE (n.order_id, n.line_id, n.unit_number, n.generation)
@@ -63,14 +98,21 @@ _REVOKE_REPLACEMENT = """
 
 
 _MARK_RESENT = """
-    UPDATE entitlements e SET resent_by = d.decision_id
-    FROM unnest($1::text[], $2::uuid[], $3::uuid[]) AS d (order_id, issue_id, decision_id)
+    WITH decided AS (SELECT * FROM unnest($1::text[], $2::uuid[], $3::uuid[]) AS d (order_id, issue_id, decision_id)),
+    parts AS (
+        UPDATE part_entitlements e SET resent_by = d.decision_id FROM decided d
+        WHERE e.order_id = d.order_id AND e.issue_id = d.issue_id)
+    UPDATE entitlements e SET resent_by = d.decision_id FROM decided d
     WHERE e.order_id = d.order_id AND e.issue_id = d.issue_id"""
 # The mark of a later decision stays until that one is answered.
 _ANSWER_RESEND = """
+    WITH answered AS (SELECT * FROM unnest($1::text[], $2::uuid[], $3::uuid[], $4::bool[])
+                      AS a (order_id, issue_id, decision_id, applied)), parts AS (
+        UPDATE part_entitlements e
+        SET resent_by = NULL, replaced_on = CASE WHEN NOT a.applied THEN e.replaced_on END FROM answered a
+        WHERE e.order_id = a.order_id AND e.issue_id = a.issue_id AND e.resent_by = a.decision_id)
     UPDATE entitlements e SET resent_by = NULL, replaced_on = CASE WHEN NOT a.applied THEN e.replaced_on END
-    FROM unnest($1::text[], $2::uuid[], $3::uuid[], $4::bool[]) AS a (order_id, issue_id, decision_id, applied)
-    WHERE e.order_id = a.order_id AND e.issue_id = a.issue_id AND e.resent_by = a.decision_id"""
+    FROM answered a WHERE e.order_id = a.order_id AND e.issue_id = a.issue_id AND e.resent_by = a.decision_id"""
 
 
 async def read_entitlements(
@@ -80,7 +122,7 @@ async def read_entitlements(
     holders: dict[str, dict[Unit, UUID]] = {}
     replaced: dict[str, dict[Unit, date]] = {}
     for row in await conn.fetch(_READ, order_ids):
-        unit = Unit(row["line_id"], row["unit_number"], row["generation"])
+        unit = Unit(row["line_id"], row["unit_number"], row["generation"], row["component"])
         holders.setdefault(row["order_id"], {})[unit] = row["issue_id"]
         if row["replaced_on"]:
             replaced.setdefault(row["order_id"], {})[unit] = row["replaced_on"]
@@ -89,7 +131,7 @@ async def read_entitlements(
 
 async def save_entitlements(conn: Connection, records: Sequence[Record]) -> None:
     """Write released and claimed units as they are after the whole batch."""
-    claimed: dict[tuple[str, str, int, int], UUID] = {}
+    claimed: dict[tuple[str, Unit], UUID] = {}
     released: set[tuple[str, UUID]] = set()
     for record in records:
         match record:
@@ -97,16 +139,18 @@ async def save_entitlements(conn: Connection, records: Sequence[Record]) -> None
                 IssueRecorded(report=report, units=units)
                 | IssueUpdated(report=report, claimed_units=units, releases_units=False)
             ):
-                claimed |= {(report.submission.order_id, *unit): report.issue_id for unit in units}
+                claimed |= {(report.submission.order_id, unit): report.issue_id for unit in units}
             case IssueUpdated(report=report):
                 claimed = {unit: issue_id for unit, issue_id in claimed.items() if issue_id != report.issue_id}
                 released.add((report.submission.order_id, report.issue_id))
     if released:
         await conn.execute(_RELEASE, *columns(sorted(released)))
-    if claimed:
-        rows = sorted((*unit, issue_id) for unit, issue_id in claimed.items())
-        status = await conn.execute(_INSERT, *columns(rows))
-        expect_rows(status, len(rows), "entitlements")
+    rows = sorted((order_id, *unit[:3], issue) for (order_id, unit), issue in claimed.items() if not unit.component)
+    if rows:
+        expect_rows(await conn.execute(_INSERT, *columns(rows)), len(rows), "entitlements")
+    parts = sorted((order_id, *unit, issue) for (order_id, unit), issue in claimed.items() if unit.component)
+    if parts:
+        expect_rows(await conn.execute(_INSERT_PARTS, *columns(parts)), len(parts), "part_entitlements")
 
 
 async def mark_resent(conn: Connection, recorded: Sequence[StaffDecisionRecorded]) -> None:

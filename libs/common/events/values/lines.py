@@ -64,13 +64,15 @@ class Component(Value):
     """Name for the customer."""
     quantity: Quantity = 1
     """Number of these parts in one unit of the line."""
+    unit_price: Money | None = None
+    """Price of one part, if the shop sells it by itself; default: an equal share of the price of the unit."""
 
 
 class PartQuantity(Value):
     """Parts of reported units: of a kit or another line with `components`."""
 
     sku: Identifier
-    """Item of the part."""
+    """Item of the part, as in `components` of the order line."""
     quantity: Quantity = 1
     """Number of parts, over all reported units of the line."""
 
@@ -219,7 +221,7 @@ class IssueLine(ReportedLine):
     name: str
     """Name for the customer."""
     unit_price: Money
-    """Price paid per unit."""
+    """Price paid per unit; where only parts of the units are reported, the part of the price that falls on them."""
     product_group: str | None = None
     """Product group, if any."""
     components: tuple[Component, ...] = ()
@@ -228,6 +230,11 @@ class IssueLine(ReportedLine):
     """False for virtual goods: nothing of them is shipped or collected."""
     lot: Identifier | None = None
     """Production lot; absent if unknown or if the units are of several."""
+
+    @property
+    def is_of_parts(self) -> bool:
+        """Return whether only parts of the units are reported: the units themselves stay with the customer."""
+        return bool(self.parts and self.components)
 
 
 class CollectedLine(IssueLine):
