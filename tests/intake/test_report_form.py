@@ -11,13 +11,13 @@ import httpx
 import pytest
 
 from libs.common.events.storefront import IssueSubmitted
-from libs.common.events.values import Language, Reason
+from libs.common.events.values import Component, Language, Reason
 from libs.common.http.signed_links import SignedLinks
 from services.intake.app import create_app
 from services.intake.customer_pages.links import REPORT_LINK_LIFETIME, CustomerPageLinks, ReportSubject
 from services.intake.settings import IntakeSettings
 from tests.conftest import MakeDatabase
-from tests.intake.event_builders import CUSTOMER, ORDER, delivered, placed
+from tests.intake.event_builders import CUSTOMER, ORDER, delivered, line, placed
 from tests.intake.service_calls import body, report
 from tests.intake.test_photos import picture
 from tests.running import LINK_SECRETS, STOREFRONT, Live, running
@@ -83,7 +83,8 @@ async def test_after_the_report_the_page_names_the_status_page(live: Live) -> No
 
 
 async def test_the_same_form_sent_twice_is_one_report(live: Live) -> None:
-    first, again = await send(live), await send(live)
+    url = form_url()
+    first, again = await send(live, url), await send(live, url)
     assert (first.headers["Location"], first.status_code) == (again.headers["Location"], again.status_code)
     assert len(await reports(live)) == 1
 
@@ -227,3 +228,45 @@ async def test_only_the_form_may_be_framed_and_only_by_the_shop(embedded: Live) 
         for answer in (form, status)
     ]
     assert ancestors == ["https://shop.example", "'none'"]
+
+
+@pytest.fixture
+async def kit(live: Live) -> str:
+    """The link to the form of an order of one kit: a pot and four cups."""
+    parts = (Component(sku="POT", name="Pot"), Component(sku="CUP", name="Cup", quantity=4))
+    bought, now = line("1", 1).model_copy(update={"components": parts}), datetime.now(UTC)
+    for event in (placed(bought, order_id="O-KIT", at=now), delivered(quantity=1, order_id="O-KIT", at=now)):
+        await live.service.execute(live.service.aggregates["orders"], event)
+    return form_url("O-KIT")
+
+
+async def test_the_form_offers_the_parts_of_a_kit(live: Live, kit: str) -> None:
+    form = (await live.client.get(kit)).text
+    assert (form.count('name="part:1:'), form.count("<option")) == (2, 2 + 5)
+
+
+async def test_a_chosen_part_is_what_the_report_is_about(live: Live, kit: str) -> None:
+    answer = await send(live, kit, odd={"quantity:1": None, "part:1:CUP": "2", "part:1:POT": "0"})
+    assert answer.status_code == 303
+    row = await live.service.pool.fetchrow("SELECT issue_id, lines FROM issues")
+    assert row
+    assert json.loads(row["lines"])[0]["parts"] == [{"sku": "CUP", "quantity": 2}]
+    status = await live.client.get(LINKS.status(row["issue_id"], datetime.now(UTC)))
+    assert "Tetsubin: Cup × 2" in status.text
+
+
+async def test_of_a_kit_with_a_reported_part_the_other_parts_can_be_chosen(live: Live, kit: str) -> None:
+    await send(live, kit, odd={"quantity:1": None, "part:1:CUP": "2"})
+    form = (await live.client.get(kit)).text
+    assert ('name="part:1:CUP"' in form, 'name="part:1:POT"' in form) == (False, True)
+
+
+async def test_more_cups_than_one_kit_holds_are_not_taken(live: Live, kit: str) -> None:
+    answer = await send(live, kit, odd={"quantity:1": None, "part:1:CUP": "5"})
+    assert (answer.status_code, "more than was ordered" in answer.text) == (422, True)
+
+
+async def test_a_change_of_mind_is_about_the_whole_kit(live: Live, kit: str) -> None:
+    await send(live, kit, reason="changed_mind", odd={"quantity:1": None, "part:1:CUP": "2"})
+    lines = await live.service.pool.fetchval("SELECT lines FROM issues")
+    assert json.loads(lines)[0]["parts"] == []

@@ -6,7 +6,9 @@ an idempotency key, so that a repeated submission is one report.
 """
 
 import hashlib
+from collections.abc import Iterable
 from datetime import datetime
+from math import ceil
 from typing import Annotated, Any
 from uuid import UUID, uuid4
 
@@ -27,11 +29,15 @@ from services.intake.customer_pages.context import CurrentPages, CustomerPages
 from services.intake.customer_pages.faults import fault_of
 from services.intake.customer_pages.links import ReportSubject
 from services.intake.domain.orders import StoredPhoto
-from services.intake.store.customer_pages import is_issue_of, reportable_lines
+from services.intake.store.customer_pages import ReportableLine, is_issue_of, reportable_lines
 from services.intake.store.evidence import record_uploads
 from services.intake.store.issues import read_missing_details
 
-_REFUSALS = frozenset({"already_reported", "window_closed", "not_delivered", "too_many_units", "unknown_order"})
+_REFUSALS = frozenset(
+    {"already_reported", "window_closed", "not_delivered", "too_many_units", "too_many_parts", "unknown_order"}
+)
+_REASONS_OF_PARTS = frozenset({Reason.DEFECTIVE, Reason.DAMAGED_IN_TRANSIT, Reason.MISSING_PART, Reason.WRONG_ITEM})
+"""Reasons for which the form asks about parts; for the others the unit counts as a whole."""
 _KNOWN_ISSUE = ("already_reported", "issue_exists")
 
 router = APIRouter(tags=["customers"], default_response_class=HTMLResponse)
@@ -93,7 +99,7 @@ async def submit(pages: CurrentPages, request: Request, token: str, subject: Sub
         return await _form_page(pages, request, token, subject)
     try:
         fields, photos = await pages.receive_form(request, f"order {subject.order_id}")
-        submission = _submission(subject, fields, photos)
+        submission = _submission(subject, lines, fields, photos)
         issue_id = await _report(pages, subject, submission, fields, photos)
     except ValidationError:
         return await _form_page(pages, request, token, subject, 422, fault="incomplete", fields=fields)
@@ -164,13 +170,18 @@ async def _report(
     return UUID(answer.body["issue_id"])
 
 
-def _submission(subject: ReportSubject, fields: dict[str, str], photos: list[StoredPhoto]) -> IssueSubmitted:
+def _submission(
+    subject: ReportSubject, lines: Iterable[ReportableLine], fields: dict[str, str], photos: list[StoredPhoto]
+) -> IssueSubmitted:
     """Raises `ValidationError`."""
     line_id = fields.get("line", "")
     part = fields.get("part", "").strip()[:200]
     line: dict[str, object] = {"line_id": line_id, "quantity": fields.get(f"quantity:{line_id}") or "1"}
     if part and fields.get("reason") == Reason.MISSING_PART:
         line["part"] = part
+    reported = next((each for each in lines if each.line_id == line_id), None)
+    if reported and fields.get("reason") in _REASONS_OF_PARTS:
+        line |= _chosen_parts(reported, fields, str(line["quantity"]))
     return IssueSubmitted.model_validate(
         {
             "order_id": subject.order_id,
@@ -181,6 +192,18 @@ def _submission(subject: ReportSubject, fields: dict[str, str], photos: list[Sto
             "photos": tuple(dict.fromkeys(photo.sha256 for photo in photos)),
         }
     )
+
+
+def _chosen_parts(line: ReportableLine, fields: dict[str, str], quantity: str) -> dict[str, object]:
+    """Return the chosen parts, and as many units as hold them: the number of units is easily left at one."""
+    counts = {part: fields.get(f"part:{line.line_id}:{part.sku}", "0") for part in line.components}
+    chosen = {part: int(count) for part, count in counts.items() if count.isdecimal() and int(count[:6]) > 0}
+    if not chosen:
+        return {}
+    units = max(ceil(count / part.per_unit) for part, count in chosen.items())
+    asked = int(quantity) if quantity.isdecimal() else 1
+    parts = [{"sku": part.sku, "quantity": count} for part, count in chosen.items()]
+    return {"parts": parts, "quantity": max(units, asked)}
 
 
 def _redirect_to_confirmation(request: Request, token: str, issue_id: UUID, outcome: str) -> Response:

@@ -27,7 +27,7 @@ from services.intake.customer_pages.status_view import (
     customer_language,
 )
 from services.intake.http.commands import WITHDRAWABLE
-from services.intake.store.customer_pages import item_names
+from services.intake.store.customer_pages import item_names, reported_items
 from services.intake.store.issues import read_missing_details
 
 router = APIRouter(tags=["customers"], default_response_class=HTMLResponse)
@@ -111,7 +111,13 @@ async def _status_page(
         page_language(request, customer_language(timeline)),
         status,
         issue=issue,
-        view=build_status_view(timeline, issue["status"], pages.today(), pages.calendars.carrier()),
+        view=build_status_view(
+            timeline,
+            issue["status"],
+            pages.today(),
+            pages.calendars.carrier(),
+            is_missing_details=bool(issue["missing"]),
+        ),
         can_withdraw=issue["status"] in WITHDRAWABLE,
         is_closed=issue["status"] in CLOSED,
         survey_url=pages.links.survey(issue["issue_id"], pages.now()) if is_resolved else None,
@@ -128,9 +134,10 @@ async def _read(pages: CustomerPages, token: str) -> dict[str, Any] | None:
         return None
     async with pages.service.pool.acquire() as conn:
         names = await item_names(conn, issue["order_id"])
+        items = await reported_items(conn, issue["order_id"], issue["lines"])
         missing = await read_missing_details(conn, issue["issue_id"])
     lines = [{**line, "name": names.get(line["line_id"], line["line_id"])} for line in issue["lines"]]
-    return {**issue, "lines": lines, "missing": missing}
+    return {**issue, "lines": lines, "reported_items": items, "missing": missing}
 
 
 def _parts(fields: dict[str, str]) -> dict[str, str]:

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from libs.common.decisions.shop_calendar import ShopCalendar
 from libs.common.events import issues, loyalty, notices
-from libs.common.events.values import Language, StaffAction, TimeWindow
+from libs.common.events.values import Language, Remedy, StaffAction, TimeWindow
 from libs.common.web.carriers import tracking_url
 from services.intake.customer_pages.milestones import (
     CLOSED,
@@ -21,6 +21,7 @@ from services.intake.customer_pages.milestones import (
     milestones,
     parse_date,
 )
+from services.intake.domain.projections.issue_status import IssueStatus
 
 COURIER_HOURS: tuple[tuple[int, int], ...] = ((9, 12), (14, 16), (16, 18), (18, 20), (19, 21))
 """The usual windows of couriers in Japan."""
@@ -33,6 +34,8 @@ class StatusView:
     """`window` is booked; `requested_window` was chosen by the customer and is not confirmed by the courier yet."""
 
     milestones: Sequence[Milestone]
+    explanation: str
+    """Key of the sentence below the status."""
     carrier: str | None
     tracking_number: str | None
     tracking_url: str
@@ -45,13 +48,16 @@ class StatusView:
     is_rated: bool
 
 
-def build_status_view(timeline: Timeline, status: str, today: date, carrier: ShopCalendar) -> StatusView:
+def build_status_view(
+    timeline: Timeline, status: str, today: date, carrier: ShopCalendar, *, is_missing_details: bool = False
+) -> StatusView:
     parcel = _last_parcel(timeline)
     booked = _last_data(current_collection(timeline), issues.IssueCollectionBooked.TYPE)
     is_over = _collection_is_over(timeline, status)
     granted, reversed_ = _points(timeline, loyalty.PointsGranted.TYPE), _points(timeline, loyalty.PointsReversed.TYPE)
     return StatusView(
         milestones=milestones(timeline, status),
+        explanation=_explanation(timeline, status, is_missing_details=is_missing_details),
         carrier=parcel.get("carrier"),
         tracking_number=parcel.get("tracking_number"),
         tracking_url=tracking_url(parcel.get("carrier"), parcel.get("tracking_number")),
@@ -63,6 +69,14 @@ def build_status_view(timeline: Timeline, status: str, today: date, carrier: Sho
         next_update_by=_next_update(timeline),
         is_rated=_is_rated(timeline),
     )
+
+
+def _explanation(timeline: Timeline, status: str, *, is_missing_details: bool) -> str:
+    if status == IssueStatus.WAITING_FOR_CUSTOMER and not is_missing_details:
+        return "choice"
+    ordered = _last_data(timeline, issues.IssueReplacementOrdered.TYPE)
+    is_part = status == IssueStatus.REPLACEMENT_ORDERED and ordered.get("remedy") == Remedy.PART_SHIPMENT
+    return "part_ordered" if is_part else status
 
 
 def available_windows(timeline: Timeline, status: str, today: date, carrier: ShopCalendar) -> list[TimeWindow]:

@@ -16,7 +16,7 @@ from services.intake.desk.sessions import StaffSession
 from services.intake.desk.timeline_rows import points_by_state, timeline_row
 from services.intake.store import desk as desk_store
 from services.intake.store.change_requests import count_requests
-from services.intake.store.customer_pages import item_names
+from services.intake.store.customer_pages import reported_items
 from services.intake.store.desk import Section, SectionKey
 from services.intake.store.insights.clusters import list_clusters
 from services.intake.store.issues import read_issue
@@ -64,13 +64,13 @@ class PageModels:
             notes = await desk_store.read_notes(conn, issue_id)
             work = await desk_store.work_of_issue(conn, issue_id)
             claim = await desk_store.active_claim(conn, issue_id, now)
-            names = await item_names(conn, issue["order_id"])
+            items = await reported_items(conn, issue["order_id"], issue["lines"])
         timeline, is_agent = issue["timeline"], session.may(StaffRole.AGENT)
         trace = self.trace_url.format(trace_id=notes.trace_id) if self.trace_url and notes.trace_id else None
         return {
             "now": now,
             "issue": issue,
-            "items": [f"{names.get(line['line_id'], line['line_id'])} × {line['quantity']}" for line in issue["lines"]],
+            "items": [f"{name} × {count}" for name, count in items],
             "notes": notes,
             "claim": claim,
             "steps": next_steps(work, timeline),
