@@ -110,7 +110,7 @@ class CaseDecision(DecisionContext[Case, CaseRules]):
 
     def switch_remedy(self, remedy: Remedy) -> None:
         """Plan for another remedy of the same reason rule."""
-        self.change(plan=RemedyPlan.from_movements(remedy, self.reason_rule.remedies[remedy]))
+        self.change(plan=RemedyPlan.from_movements(remedy, self.reason_rule.remedies[remedy], self.state.lines))
 
     def require_return(self, after: CollectOn) -> None:
         """Plan a collection for a case that had none."""

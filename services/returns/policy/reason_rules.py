@@ -28,11 +28,15 @@ class ShippingRefund(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ReportAttributes:
-    """Attributes of a report that select an override; None among `product_groups` is a line without a group."""
+    """Attributes of a report that select a rule; None among `product_groups` is a line without a group.
+
+    `is_of_parts`: the report names components of its units, and nothing else.
+    """
 
     value: Money
     market: str
     product_groups: Collection[str | None]
+    is_of_parts: bool = False
 
 
 class ReasonOverride(PolicyModel):
@@ -95,7 +99,17 @@ class ReasonRule(PolicyModel):
     def matching(self, report: ReportAttributes) -> "ReasonRule":
         """Return the rule for this report, with the first override that applies."""
         found = next((override for override in self.overrides if override.applies_to(report)), None)
-        return self.with_override(found) if found else self
+        rule = self.with_override(found) if found else self
+        return rule.for_parts() if report.is_of_parts else rule
+
+    def for_parts(self) -> "ReasonRule":
+        """Return the rule for components of units: where a unit would be replaced, its part is sent."""
+        part = self.remedies.get(Remedy.PART_SHIPMENT) or self.remedies.get(Remedy.REPLACEMENT)
+        remedies = {Remedy.REFUND: self.remedies[Remedy.REFUND]}
+        if part:
+            remedies[Remedy.PART_SHIPMENT] = part
+        default = Remedy.REFUND if part is None or self.default is Remedy.REFUND else Remedy.PART_SHIPMENT
+        return ReasonRule(fault=self.fault, default=default, remedies=remedies, refund_shipping=self.refund_shipping)
 
     def choose_remedy(self, requested: Remedy | None) -> Remedy:
         """Return the requested remedy where it is allowed, else the default."""

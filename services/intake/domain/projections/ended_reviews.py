@@ -20,6 +20,7 @@ _BLOCKING: Causes = (
     "many_reports",
     "earlier_mismatches",
     "shared_address",
+    "virtual_return",
 )
 """No leg starts before these are decided."""
 _UNSHIPPED: Causes = ("warehouse_silent", "not_shipping", "delivered_unshipped")
@@ -81,6 +82,7 @@ ENDED_WITH_CASE: Causes = (
     "receipt_overdue",
     "inspection_overdue",
     "refund_failed",
+    "redelivery",
     "stalled",
 )
 """Reviews that are obsolete once a case is closed; of a case that is rejected at inspection, all others stay open."""

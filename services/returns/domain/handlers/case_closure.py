@@ -8,7 +8,7 @@ from libs.common.events.issues import IssueCancelled, IssueReopened, IssueResolv
 from libs.common.events.values import Remedy
 from services.returns.domain.commands import CancelCase, ReopenCase
 from services.returns.domain.context import CaseDecision
-from services.returns.domain.handlers import inbound, refunds
+from services.returns.domain.handlers import inbound, redelivery, refunds
 from services.returns.domain.handlers.replacement_matching import cancel_replacement
 from services.returns.domain.state.case import Case, RemedyPlan
 from services.returns.domain.state.inbound_leg import InboundLeg, InboundStatus
@@ -40,7 +40,8 @@ NOT_AS_REPORTED = "not_as_reported"
 
 def is_complete(case: Case) -> bool:
     """Return whether every leg that the plan requires is complete."""
-    return _is_outbound_complete(case) and _is_inbound_complete(case) and _is_money_complete(case)
+    is_moved = _is_outbound_complete(case) and _is_inbound_complete(case)
+    return is_moved and _is_money_complete(case) and not redelivery.owed_again(case)
 
 
 def _is_outbound_complete(case: Case) -> bool:
@@ -85,8 +86,15 @@ def resolved_event(case: Case, resolved_at: datetime) -> IssueResolved:
         resolved_at=resolved_at,
         waited_days=max(0, (_remedied_at(case, resolved_at) - case.accepted_at).days),
         promises_broken=sum(count_broken_promises(leg) for leg in case.replacements),
-        requested_remedy_granted=case.requested_remedy in (None, case.plan.remedy) and not case.money.refund_instead,
+        requested_remedy_granted=_is_wish_granted(case),
     )
+
+
+def _is_wish_granted(case: Case) -> bool:
+    """Return whether the customer got the requested remedy: the replacement of a part is its shipment."""
+    wish, remedy = case.requested_remedy, case.plan.remedy
+    is_part = wish is Remedy.REPLACEMENT and remedy is Remedy.PART_SHIPMENT and bool(case.lines_of_parts)
+    return (is_part or wish in (None, remedy)) and not case.money.refund_instead
 
 
 def _remedied_at(case: Case, resolved_at: datetime) -> datetime:
@@ -215,13 +223,14 @@ def reopen_with(decision: CaseDecision, cause: str, chosen: Remedy | None) -> No
         decision.ignore("remedy_not_allowed")
     else:
         decision.change(
-            plan=RemedyPlan.from_movements(remedy, rule.remedies[remedy]),
+            plan=RemedyPlan.from_movements(remedy, rule.remedies[remedy], case.lines),
             past_replacements=case.replacements,
             outbound=OutboundLeg(number=case.outbound.number),
             inbound=InboundLeg(number=case.inbound.number),
             money=replace(case.money, requested_units={}),
             reviews=tuple(decision.rearm(review) for review in case.reviews),
             shortage=None,
+            redelivered_at=None,
             resolved_at=None,
         )
         _emit_reopened(decision, cause)

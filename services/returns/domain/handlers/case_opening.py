@@ -14,20 +14,19 @@ from services.returns.domain.handlers import staff_decisions
 from services.returns.domain.handlers.receipts import count_id
 from services.returns.domain.handlers.risk_review import opening_review_causes
 from services.returns.domain.ledger_decisions import OrderEventArrived, order_of
-from services.returns.domain.state.case import Case, RemedyPlan
+from services.returns.domain.state.case import Case, RemedyPlan, attributes_of
 from services.returns.domain.state.early_events import EventKept
 from services.returns.domain.state.kept_counts import CountKept
 from services.returns.domain.state.review_causes import ReviewCause
 from services.returns.policy.carrier_statuses import translate_status
 from services.returns.policy.policy import ReturnPolicy
-from services.returns.policy.reason_rules import ReportAttributes
 
 
 def open_case(accepted: IssueAccepted, policy: ReturnPolicy) -> Case:
     """Return the case of a report under a policy, before any step."""
-    currency, groups = accepted.lines[0].unit_price.currency, {line.product_group for line in accepted.lines}
+    currency = accepted.lines[0].unit_price.currency
     value = sum((line.unit_price.amount * line.quantity for line in accepted.lines), Decimal(0))
-    attributes = ReportAttributes(Money(amount=value, currency=currency), accepted.market, groups)
+    attributes = attributes_of(accepted.lines, Money(amount=value, currency=currency), accepted.market)
     rule = policy.rule(accepted.reason, attributes)
     remedy = rule.choose_remedy(accepted.requested_remedy)
     return Case(
@@ -38,7 +37,7 @@ def open_case(accepted: IssueAccepted, policy: ReturnPolicy) -> Case:
         fault=rule.fault,
         lines=accepted.lines,
         policy_version=policy.version,
-        plan=RemedyPlan.from_movements(remedy, rule.remedies[remedy]),
+        plan=RemedyPlan.from_movements(remedy, rule.remedies[remedy], accepted.lines),
         accepted_at=accepted.accepted_at,
         market=accepted.market,
         requested_remedy=accepted.requested_remedy,

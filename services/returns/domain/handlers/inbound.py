@@ -43,7 +43,7 @@ CollectionEvent = CollectionBooked | CollectionAttemptFailed | CollectionCollect
 
 def start_collection(decision: CaseDecision, earliest: date) -> None:
     """Request a collection for units not yet received; without any, only advance the leg."""
-    wanted = missing(decision.case.reported_units, decision.case.inbound.received)
+    wanted = missing(decision.case.returnable_units, decision.case.inbound.received)
     if not wanted:
         receipts.advance(decision)
         return
@@ -202,7 +202,7 @@ def retry_collection(decision: CaseDecision) -> None:
 def fetch_again(decision: CaseDecision) -> None:
     """Fetch the right units and send other articles back, as staff decided; without any missing, only go on."""
     case = decision.case
-    wanted = missing(case.reported_units, case.inbound.received)
+    wanted = missing(case.returnable_units, case.inbound.received)
     is_expected = case.plan.collect_on is not CollectOn.NEVER and not case.is_closed
     if not (wanted and is_expected and case.inbound.other_items):
         return

@@ -9,11 +9,12 @@ from services.returns.domain.handlers import (
     inbound,
     outbound,
     partial_shipments,
+    redelivery,
     refunds,
 )
 from services.returns.domain.state.case import Case
 from services.returns.domain.state.inbound_leg import InboundStatus
-from services.returns.domain.state.line_quantities import UnitCounts, common_counts, missing
+from services.returns.domain.state.line_quantities import UnitCounts, add_counts, common_counts, missing
 from services.returns.domain.state.outbound_leg import OutboundStatus
 from services.returns.domain.state.review_causes import HOLDING_CAUSES, ReviewCause
 from services.returns.policy.movements import CollectOn, ShipOn
@@ -42,6 +43,7 @@ def start_next_steps(decision: CaseDecision) -> None:
     leg = decision.case.outbound
     if leg.status is OutboundStatus.SHIPPED and leg.expected_delivery:
         inbound.postpone(decision, decision.carrier.next_open(leg.expected_delivery))
+    redelivery.request_redelivery(decision)
     if not is_order_awaited and (counts := refunds.owed_units(decision.case)):
         refunds.request_refund(decision, counts)
     collection_reminders.sync_reminder(decision)
@@ -59,11 +61,12 @@ def _units_to_ship(case: Case) -> UnitCounts:
         return {}
     match case.plan.ship_on:
         case ShipOn.ACCEPTED:
-            return case.reported_units
+            return case.shippable_units
         case ShipOn.RECEIVED:
-            received = common_counts(case.inbound.received, case.reported_units)
-            is_complete = not missing(case.reported_units, received) or case.inbound.is_waived
-            return received if is_complete else {}
+            received = common_counts(case.inbound.received, case.returnable_units)
+            is_complete = not missing(case.returnable_units, received) or case.inbound.is_waived
+            parts = missing(case.shippable_units, case.returnable_units)
+            return add_counts(received, parts) if is_complete else {}
         case _:
             return {}
 

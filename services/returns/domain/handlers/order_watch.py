@@ -7,7 +7,7 @@ with the state of the order, not with single events, so that order and repetitio
 
 from libs.common.events.values import Reason
 from services.returns.domain.context import CaseDecision
-from services.returns.domain.handlers import tracking_scans
+from services.returns.domain.handlers import redelivery, tracking_scans
 from services.returns.domain.handlers.replacement_matching import cancel_replacement
 from services.returns.domain.state.line_quantities import common_counts, missing
 from services.returns.domain.state.order_ledger import OrderLedger
@@ -50,14 +50,18 @@ def _follow_arrivals(decision: CaseDecision, order: OrderLedger) -> None:
     delivered before the report.
     """
     case = decision.case
-    if case.reason not in UNDELIVERED_REASONS or case.parcel_found:
+    is_undelivered = case.reason in UNDELIVERED_REASONS
+    if not is_undelivered and not case.virtual_units:
         return
     arrived = {line: order.delivered_units(line) for line in case.reported_units}
     if case.arrived_before is None:
         decision.change(arrived_before=arrived)
         case = decision.case
+    redelivery.follow_deliveries(decision, order)
+    if not is_undelivered or case.parcel_found:
+        return
     before = case.arrived_before or {}
-    for line_id, lost in case.reported_units.items():
+    for line_id, lost in case.shippable_units.items():
         ordered = order.lines[line_id].quantity if line_id in order.lines else lost
         if arrived[line_id] > max(ordered - lost, before.get(line_id, 0)):
             tracking_scans.arrived_after_all(decision)

@@ -4,7 +4,9 @@ Ship dates are announced as versioned promises. A statement of the warehouse tha
 the last one by event time, is not announced.
 """
 
+from collections.abc import Iterator
 from datetime import date, datetime, timedelta
+from math import ceil
 from typing import Any
 
 from libs.common.decisions.ids import derived_id
@@ -98,7 +100,7 @@ def _send_order(decision: CaseDecision) -> None:
             priority=Priority.STANDARD if decision.case.fault is Fault.CUSTOMER else Priority.EXPRESS,
             promised_ship_date=leg.promises[-1].ship_date,
             remedy=decision.case.plan.remedy,
-            parts=_parts(decision, leg.ordered),
+            parts=_parts(decision.case, leg.ordered, leg.variant),
             customs_value=Money(amount=decision.case.value_of(leg.ordered), currency=decision.case.currency),
             return_slip=return_slip(decision.case.issue_id) if _is_return_planned(decision) else None,
             ordered_at=decision.now,
@@ -110,23 +112,34 @@ def _is_return_planned(decision: CaseDecision) -> bool:
     return decision.case.plan.collect_on is not CollectOn.NEVER
 
 
-def _parts(decision: CaseDecision, counts: UnitCounts) -> tuple[ReplacementPart, ...]:
+def _parts(case: Case, counts: UnitCounts, variant: Variant | None) -> tuple[ReplacementPart, ...]:
     """Return the parts to be sent in place of whole items; empty where the items themselves are sent."""
-    if decision.case.plan.remedy is not Remedy.PART_SHIPMENT:
-        return ()
-    found: list[ReplacementPart] = []
-    for line in lines_for(decision.case, counts):
-        names = {part.sku: part.name for part in line.components}
-        for part in line.parts:
-            name = (names.get(part.sku) or part.sku)[:200]
-            found.append(ReplacementPart(line_id=line.line_id, sku=part.sku, name=name, quantity=part.quantity))
-        if line.part and not line.parts:
-            found.append(ReplacementPart(line_id=line.line_id, name=line.part, quantity=line.quantity))
-    return tuple(found)
+    reported = {line.line_id: line.quantity for line in case.lines}
+    return tuple(
+        part
+        for line in lines_for(case, counts)
+        if line.is_of_parts or case.plan.remedy is Remedy.PART_SHIPMENT
+        for part in _parts_of(line, reported[line.line_id], variant)
+    )
+
+
+def _parts_of(line: IssueLine, reported: int, variant: Variant | None) -> Iterator[ReplacementPart]:
+    """Yield the parts for these units of a line, of which `reported` units were reported."""
+    names = {part.sku: part.name for part in line.components}
+    for part in line.parts:
+        quantity = ceil(part.quantity * line.quantity / reported)
+        sku, name = part.sku, names.get(part.sku) or part.sku
+        if variant and len(line.parts) == 1:
+            sku, name = variant.sku, variant.name
+        yield ReplacementPart(line_id=line.line_id, sku=sku, name=name[:200], quantity=quantity)
+    if line.part and not line.parts:
+        yield ReplacementPart(line_id=line.line_id, name=line.part, quantity=line.quantity)
 
 
 def _sent_line(line: IssueLine, variant: Variant | None) -> IssueLine:
-    return line.model_copy(update={"sku": variant.sku, "name": variant.name}) if variant else line
+    if variant is None or line.is_of_parts:
+        return line
+    return line.model_copy(update={"sku": variant.sku, "name": variant.name})
 
 
 def confirmed(decision: CaseDecision, event: ReplacementConfirmed) -> None:

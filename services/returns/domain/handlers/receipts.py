@@ -184,14 +184,14 @@ def _is_expecting_units(decision: CaseDecision) -> bool:
 def advance(decision: CaseDecision) -> None:
     """Set the status of the leg that follows from its counts."""
     case, leg = decision.case, decision.case.inbound
-    if missing(case.reported_units, leg.received):
+    if missing(case.returnable_units, leg.received):
         if leg.status is InboundStatus.COLLECTED:
             decision.change_inbound(due_at=decision.after(days=decision.limits.receipt_days))
         return
     if leg.is_pending and (leg.window_day is None or leg.window_day > decision.today):
         cancel_collection(decision, "already_received")
     decision.close_reviews(ReviewCause.COLLECTION_FAILED, ReviewCause.NOT_COLLECTED, ReviewCause.RECEIPT_OVERDUE)
-    if case.plan.inspect and missing(case.reported_units, leg.inspected):
+    if case.plan.inspect and missing(case.returnable_units, leg.inspected):
         decision.change_inbound(status=InboundStatus.RECEIVED, due_at=inspection_deadline(decision))
     else:
         decision.close_reviews(ReviewCause.INSPECTION_OVERDUE)
@@ -245,7 +245,7 @@ def assume_received(decision: CaseDecision) -> None:
     They count as inspected too, because nobody can inspect them.
     """
     case, leg = decision.case, decision.case.inbound
-    lost = missing(case.reported_units, leg.received)
+    lost = missing(case.returnable_units, leg.received)
     if leg.status is InboundStatus.COLLECTED and lost:
         decision.change_inbound(received=add_counts(leg.received, lost), inspected=add_counts(leg.inspected, lost))
         decision.emit(IssueItemReceived(**decision.ids, lines=to_lines(lost), received_at=decision.now))

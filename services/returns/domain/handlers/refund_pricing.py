@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from libs.common.events.values.money import round_up
 from services.returns.domain.context import CaseDecision
 from services.returns.domain.state.case import Case
 from services.returns.domain.state.line_quantities import UnitCounts, add_counts, missing
@@ -28,10 +29,16 @@ def price_refund(decision: CaseDecision, counts: UnitCounts) -> RefundPrice:
     back = _paid_back(decision)
     lines = order.lines if order else _reported_prices(case)
     priced = {line_id: count for line_id, count in counts.items() if line_id in lines}
-    amounts = {line_id: _line_price(lines[line_id], count, back, line_id) for line_id, count in priced.items()}
+    amounts = {
+        line_id: _part_price(case, lines[line_id], count, back, line_id)
+        if line_id in case.lines_of_parts
+        else _line_price(lines[line_id], count, back, line_id)
+        for line_id, count in priced.items()
+    }
     if order is None:
         return RefundPrice(amounts)
-    shipping = _shipping(decision, order, add_counts(back.units, counts), back)
+    whole = {line_id: count for line_id, count in counts.items() if line_id not in case.lines_of_parts}
+    shipping = _shipping(decision, order, add_counts(back.units, whole), back)
     return _within(RefundPrice(amounts, shipping), max(order.received - back.amount, ZERO))
 
 
@@ -58,6 +65,14 @@ def _reported_prices(case: Case) -> dict[str, PricedLine]:
 
 def _line_price(line: PricedLine, count: int, back: PaidBack, line_id: str) -> Decimal:
     price = line.price_of(back.units.get(line_id, 0), count)
+    left = line.price_of(0, line.quantity) - back.line_amounts.get(line_id, ZERO)
+    return max(min(price, left), ZERO)
+
+
+def _part_price(case: Case, line: PricedLine, count: int, back: PaidBack, line_id: str) -> Decimal:
+    """Return what parts of `count` units cost: their price, with the line's share of discounts on the order."""
+    paid_share = line.paid / line.stated_price if line.stated_price > 0 else Decimal(1)
+    price = round_up(case.value_of({line_id: count}) * paid_share, line.currency)
     left = line.price_of(0, line.quantity) - back.line_amounts.get(line_id, ZERO)
     return max(min(price, left), ZERO)
 

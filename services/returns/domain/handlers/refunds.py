@@ -41,8 +41,8 @@ def _owed_by_plan(case: Case) -> UnitCounts:
         case RefundOn.ACCEPTED:
             return missing(case.reported_units, case.money.requested_units)
         case RefundOn.RECEIVED:
-            received = common_counts(case.inbound.received, case.reported_units)
-            return missing(received, case.money.requested_units)
+            received = common_counts(case.inbound.received, case.returnable_units)
+            return missing(add_counts(received, case.kept_units), case.money.requested_units)
         case _:
             return {}
 
@@ -52,7 +52,7 @@ def _owed_instead(case: Case) -> UnitCounts:
     if not case.money.refund_instead:
         return {}
     nothing_returns = case.plan.collect_on is CollectOn.NEVER or case.inbound.is_waived
-    is_returned = nothing_returns or not missing(case.reported_units, case.inbound.received)
+    is_returned = nothing_returns or not missing(case.returnable_units, case.inbound.received)
     return missing(case.money.refund_instead, case.money.requested_units) if is_returned else {}
 
 

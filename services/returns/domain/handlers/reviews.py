@@ -20,6 +20,7 @@ from services.returns.domain.handlers import (
     order_watch,
     outbound,
     receipts,
+    redelivery,
     refunds,
     shipments,
     tracking_scans,
@@ -112,6 +113,8 @@ ON_APPROVAL: Mapping[ReviewCause, ReviewAction] = {
     ReviewCause.REPLACEMENT_RETURNED: close_only,
     ReviewCause.MOVED_AFTER_STOP: refunds.refund_late_receipt,
     ReviewCause.ADDRESS_CHANGED: outbound.resend_replacement,
+    ReviewCause.REDELIVERY: redelivery.redelivered,
+    ReviewCause.VIRTUAL_RETURN: close_only,
     ReviewCause.STALLED: close_only,
 }
 ON_REFUSAL: Mapping[ReviewCause, ReviewAction] = {
@@ -143,6 +146,8 @@ ON_REFUSAL: Mapping[ReviewCause, ReviewAction] = {
     ReviewCause.WRONG_ITEM_SHIPPED: close_only,
     ReviewCause.MOVED_AFTER_STOP: close_only,
     ReviewCause.ADDRESS_CHANGED: close_only,
+    ReviewCause.REDELIVERY: redelivery.refund_instead,
+    ReviewCause.VIRTUAL_RETURN: _cancel_case,
     ReviewCause.STALLED: _cancel_case,
 }
 

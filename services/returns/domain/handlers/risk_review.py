@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from libs.common.events.values import Reason
 from services.returns.domain.state.case import Case
 from services.returns.domain.state.exposure import CustomerContext
 from services.returns.domain.state.review_causes import ReviewCause
@@ -22,6 +23,8 @@ def opening_review_causes(
         found.append(ReviewCause.MANY_REPORTS)
     if len(exposure.mismatched_issues) > signals.max_mismatches:
         found.append(ReviewCause.EARLIER_MISMATCHES)
+    if case.virtual_units and case.reason is Reason.CHANGED_MIND:
+        found.append(ReviewCause.VIRTUAL_RETURN)
     if customer.other_customers_at_address >= signals.max_customers_per_address:
         found.append(ReviewCause.SHARED_ADDRESS)
     return found

@@ -7,7 +7,7 @@ movements drifts apart from both. The durable timers are derived from the due ti
 The case keeps a copy of its plan and the policy version it came from: a later policy does not change an open case.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field
 from datetime import date, datetime
 from decimal import Decimal
@@ -39,8 +39,16 @@ class RemedyPlan:
     inspect: bool
 
     @classmethod
-    def from_movements(cls, remedy: Remedy, moves: Movements) -> "RemedyPlan":
-        return cls(remedy, moves.ship_on, moves.collect_on, moves.refund_on, moves.inspect)
+    def from_movements(cls, remedy: Remedy, moves: Movements, lines: Iterable[IssueLine]) -> "RemedyPlan":
+        """Return the plan for these lines: what cannot be sent or come back, is not, whatever the policy says."""
+        can_ship = any(line.requires_shipping for line in lines)
+        can_return = any(line.requires_shipping and not line.is_of_parts for line in lines)
+        ship_on = moves.ship_on if can_ship else ShipOn.NEVER
+        if can_return:
+            return cls(remedy, ship_on, moves.collect_on, moves.refund_on, moves.inspect)
+        ship_on = ShipOn.ACCEPTED if ship_on is ShipOn.RECEIVED else ship_on
+        refund_on = RefundOn.ACCEPTED if moves.refund_on is RefundOn.RECEIVED else moves.refund_on
+        return cls(remedy, ship_on, CollectOn.NEVER, refund_on, inspect=False)
 
     @property
     def sends_value_first(self) -> bool:
@@ -106,11 +114,13 @@ class Case:
     money: MoneyLeg = field(default_factory=lambda: NO_MONEY)
     shortage: Shortage | None = None
     parcel_found: bool = False
+    redelivered_at: datetime | None = None
+    """Time at which the shop delivered reported virtual goods again."""
     order_cancelled: bool = False
     shop_refunded: UnitCounts = field(default_factory=dict)
     chargebacks: int = 0
     arrived_before: UnitCounts | None = None
-    """Units of undelivered reports that the shop counted as delivered when the case opened."""
+    """Units that the shop counted as delivered when the case opened, of undelivered reports and virtual goods."""
     choice_request: ChoiceRequest | None = None
     choice_request_count: int = 0
     reviews: tuple[CaseReview, ...] = ()
@@ -134,6 +144,31 @@ class Case:
         return to_counts(self.lines)
 
     @property
+    def shippable_units(self) -> UnitCounts:
+        """Return reported units that can be sent, whole or parts of them: all but virtual goods."""
+        return to_counts(tuple(line for line in self.lines if line.requires_shipping))
+
+    @property
+    def virtual_units(self) -> UnitCounts:
+        """Return reported units of virtual goods: the shop delivers them again by itself, or they are refunded."""
+        return to_counts(tuple(line for line in self.lines if not line.requires_shipping))
+
+    @property
+    def returnable_units(self) -> UnitCounts:
+        """Return reported units that can come back: all but virtual goods and units reported by their parts."""
+        return to_counts(tuple(line for line in self.lines if line.requires_shipping and not line.is_of_parts))
+
+    @property
+    def lines_of_parts(self) -> frozenset[str]:
+        """Return the order lines of which only parts are reported."""
+        return frozenset(line.line_id for line in self.lines if line.is_of_parts)
+
+    @property
+    def kept_units(self) -> UnitCounts:
+        """Return reported units that stay with the customer, whatever the remedy."""
+        return to_counts(tuple(line for line in self.lines if line.is_of_parts or not line.requires_shipping))
+
+    @property
     def currency(self) -> str:
         return self.lines[0].unit_price.currency
 
@@ -145,7 +180,7 @@ class Case:
     @property
     def report_attributes(self) -> ReportAttributes:
         """Return the attributes by which the policy chooses an override."""
-        return ReportAttributes(self.value, self.market, {line.product_group for line in self.lines})
+        return attributes_of(self.lines, self.value, self.market)
 
     @property
     def replacements(self) -> tuple[OutboundLeg, ...]:
@@ -182,7 +217,10 @@ class Case:
         }
         shipping = sum((refund.shipping for refund in self.money.refunds), ZERO)
         amount = sum((refund.amount for refund in self.money.refunds), ZERO)
-        return PaidBack(amount, shipping, self.money.requested_units, amounts)
+        # A unit of which only a part was paid back may still be paid back itself, for the rest of its price.
+        parts = self.lines_of_parts
+        units = {line: count for line, count in self.money.requested_units.items() if line not in parts}
+        return PaidBack(amount, shipping, units, amounts)
 
     def value_of(self, counts: Mapping[str, int]) -> Decimal:
         if not counts:
@@ -211,6 +249,12 @@ class Case:
         if self.reviews and (reviews := [review.due_at for review in self.reviews if review.due_at]):
             found["review"] = min(reviews)
         return found
+
+
+def attributes_of(lines: Sequence[IssueLine], value: Money, market: str) -> ReportAttributes:
+    """Return the attributes of a report by which the policy chooses its rule."""
+    is_of_parts = all(line.is_of_parts for line in lines)
+    return ReportAttributes(value, market, {line.product_group for line in lines}, is_of_parts)
 
 
 def lines_for(case: Case, counts: UnitCounts) -> tuple[IssueLine, ...]:

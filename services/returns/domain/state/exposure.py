@@ -124,7 +124,9 @@ def exposure_of(case: Case) -> Decimal:
     """Return the value that the customer holds because of this case and has not returned."""
     if case.resolved_at or case.inbound.is_waived or case.plan.collect_on is CollectOn.NEVER:
         return ZERO
+    returnable = case.returnable_units
     given = add_counts(case.sent_units, case.money.requested_units)
+    given = {line: count for line, count in given.items() if line in returnable}
     return case.value_of(missing(given, case.inbound.returned_as_reported)) if given else ZERO
 
 

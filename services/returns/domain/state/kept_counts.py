@@ -133,4 +133,4 @@ def _fits(case: Case, line: CountedLine) -> bool:
 
 def _is_expecting(case: Case) -> bool:
     is_planned = case.plan.collect_on is not CollectOn.NEVER and not case.is_closed
-    return is_planned and bool(missing(case.reported_units, case.inbound.received))
+    return is_planned and bool(missing(case.returnable_units, case.inbound.received))

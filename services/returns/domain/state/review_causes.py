@@ -40,6 +40,8 @@ class ReviewCause(StrEnum):
     REPLACEMENT_RETURNED = "replacement_returned"
     MOVED_AFTER_STOP = "moved_after_stop"
     ADDRESS_CHANGED = "address_changed"
+    REDELIVERY = "redelivery"
+    VIRTUAL_RETURN = "virtual_return"
     STALLED = "stalled"
 
 
@@ -60,6 +62,7 @@ BLOCKING_CAUSES = (
     ReviewCause.MANY_REPORTS,
     ReviewCause.EARLIER_MISMATCHES,
     ReviewCause.SHARED_ADDRESS,
+    ReviewCause.VIRTUAL_RETURN,
 )
 """Causes of reviews that hold every leg back until they are decided."""
 
