@@ -8,7 +8,7 @@ import pytest
 from libs.common.decisions.ids import derived_id
 from libs.common.events import issues as ev
 from libs.common.events.notices import NoticeKind
-from libs.common.events.values import Choice, LineQuantity
+from libs.common.events.values import Choice, Component, LineQuantity, PartQuantity
 from services.delivery_notify.domain.issue_thread import IssueThread
 from services.delivery_notify.domain.notices import NoticeCreated, PromiseMade
 from tests.delivery_notify.conversation_driver import (
@@ -253,3 +253,13 @@ def test_every_date_of_a_replacement_is_a_row_of_the_order() -> None:
         (ORDER, str(REPLACEMENT), 0, "issue.replacement_ordered"),
         (ORDER, str(REPLACEMENT), 2, "issue.replacement_delayed"),
     ]
+
+
+def test_a_report_of_parts_is_answered_with_the_parts() -> None:
+    cup, pot = Component(sku="CUP", name="Cup", quantity=4), Component(sku="POT", name="Pot")
+    parts = (PartQuantity(sku="CUP", quantity=2), PartQuantity(sku="POT"))
+    reported = issue(ev.IssueAccepted).lines[0].model_copy(update={"components": (cup, pot), "parts": parts})
+    driver = drive(placed(), issue(ev.IssueAccepted, lines=(reported,)), ORDERED)
+    named = driver.handle(part_shipped())
+    (notice,) = of(named, NoticeCreated)
+    assert [(line.name, line.quantity) for line in notice.facts.lines] == [("Cup", 2), ("Pot", 1)]

@@ -11,11 +11,12 @@ from libs.common.events.values import Reason, TimeWindow
 
 @dataclass(frozen=True, slots=True)
 class ReportedItem:
-    """A reported item under the name that the customer knows."""
+    """A reported item under the name that the customer knows; `is_part`: a component of the line's units."""
 
     line_id: str
     name: str
     quantity: int
+    is_part: bool = False
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ Not every event gives a notice: an acceptance waits a moment for the ship date o
 delivery needs none. An announced day of the next update is kept.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any, TypeAlias
 from uuid import UUID
@@ -75,7 +75,16 @@ def on_accepted(decision: ConversationDecision, thread: IssueThread, event: Issu
 
 
 def _items(lines: tuple[IssueLine, ...]) -> tuple[ReportedItem, ...]:
-    return tuple(ReportedItem(line.line_id, line.part or line.name or line.sku, line.quantity) for line in lines)
+    return tuple(item for line in lines for item in _items_of(line))
+
+
+def _items_of(line: IssueLine) -> Iterator[ReportedItem]:
+    """Yield the parts that a line names, or else its units."""
+    names = {part.sku: part.name for part in line.components}
+    for part in line.parts if line.is_of_parts else ():
+        yield ReportedItem(line.line_id, names.get(part.sku) or part.sku, part.quantity, is_part=True)
+    if not line.is_of_parts:
+        yield ReportedItem(line.line_id, line.part or line.name or line.sku, line.quantity)
 
 
 def on_update_due(decision: ConversationDecision, issue_id: UUID) -> None:

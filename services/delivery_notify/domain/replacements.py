@@ -13,6 +13,7 @@ from libs.common.events.issues import (
     IssueReplacementShipped,
 )
 from libs.common.events.notices import NoticeKind, PromiseSubject
+from libs.common.events.values import LineQuantity
 from services.delivery_notify.domain.context import ConversationDecision
 from services.delivery_notify.domain.customer_questions import close_questions
 from services.delivery_notify.domain.issue_notices import (
@@ -115,8 +116,7 @@ def on_replacement_part_shipped(
     if event.replacement_id in thread.past_replacements or (known and known.shipped):
         decision.ignore("replacement_replaced")
         return
-    names = {item.line_id: item.name for item in thread.items}
-    lines = tuple(NoticeLine(names.get(line.line_id, line.line_id), line.quantity) for line in event.lines)
+    lines = tuple(named for line in event.lines for named in _named(thread, line))
     facts = NoticeFacts(
         day=event.expected_delivery_date,
         next_update_by=event.remaining_ship_date,
@@ -146,6 +146,14 @@ def on_replacement_delivery_changed(
     # By its time: a day that moves back and forth is news every time.
     cause = (event.replacement_id, event.previous_date, event.expected_delivery_date, event.changed_at)
     notify_issue(decision, thread, NoticeKind.REPLACEMENT_DELIVERY_CHANGED, facts, cause=cause)
+
+
+def _named(thread: IssueThread, line: LineQuantity) -> list[NoticeLine]:
+    """Return shipped units under their name, or the reported parts of them."""
+    items = [item for item in thread.items if item.line_id == line.line_id]
+    if not items:
+        return [NoticeLine(line.line_id, line.quantity)]
+    return [NoticeLine(item.name, item.quantity if item.is_part else line.quantity) for item in items]
 
 
 def _with_shipment(
