@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from itertools import chain
+from typing import Any
 
 from deploy.verification.checks_money import distinct_deliveries
 from deploy.verification.evidence import Fact, History, parse_time
@@ -61,22 +62,39 @@ def one_entitlement_per_unit(history: History) -> Iterator[Violation]:
     An entitlement lives until its issue ends, or until its replacement is delivered: that is a new unit, which may be
     reported.
     """
-    ordered = {
-        (order, line_id): max(version.value["quantity"] for version in versions)
-        for order, lines in line_versions(history).items()
-        for line_id, versions in lines.items()
-    }
+    ordered: defaultdict[tuple[str, str], int] = defaultdict(int)
+    for order, lines in line_versions(history).items():
+        for version in chain.from_iterable(lines.values()):
+            for name, count in _ordered_units(version.value):
+                ordered[order, name] = max(ordered[order, name], count)
     movements: defaultdict[tuple[str, str], list[tuple[Fact, int]]] = defaultdict(list)
     for accepted in history.of("issue.accepted"):
         ended = history.about(accepted.issue, "issue.cancelled", "issue.rejected", "issue.replacement_delivered")
         for line in accepted.data["lines"]:
-            unit = (accepted.order, line["line_id"])
-            movements[unit].append((accepted, line["quantity"]))
-            movements[unit].extend((fact, -line["quantity"]) for fact in ended[:1])
+            for name, count in _reported_units(line):
+                movements[accepted.order, name].append((accepted, count))
+                movements[accepted.order, name].extend((fact, -count) for fact in ended[:1])
     for unit, moved in movements.items():
         yield from _too_many(unit, moved, ordered.get(unit, 0))
     yield from _more_than_delivered(history)
     yield from _entitled_twice(history)
+
+
+def _ordered_units(line: dict[str, Any]) -> Iterator[tuple[str, int]]:
+    """Yield the units of an order line, and its components by name."""
+    yield line["line_id"], line["quantity"]
+    for part in line.get("components") or ():
+        yield f"{line['line_id']} part {part['sku']}", part.get("quantity", 1) * line["quantity"]
+
+
+def _reported_units(line: dict[str, Any]) -> Iterator[tuple[str, int]]:
+    """Yield what a report is about: parts where the order names them, else units with all their parts."""
+    components = line.get("components") or ()
+    if components and line.get("parts"):
+        for part in line["parts"]:
+            yield f"{line['line_id']} part {part['sku']}", part.get("quantity", 1)
+    else:
+        yield from _ordered_units(line)
 
 
 UNDELIVERED_REASONS = ("missing_item", "lost_in_transit")
@@ -91,6 +109,8 @@ def _more_than_delivered(history: History) -> Iterator[Violation]:
             arrivals[fact.order, line["line_id"]].append((fact, line["quantity"]))
     for fact in history.of("issue.accepted"):
         for line in fact.data["lines"] if fact.data["reason"] not in UNDELIVERED_REASONS else ():
+            if not line.get("requires_shipping", True):
+                continue  # a code is delivered by no carrier
             unit = (fact.order, line["line_id"])
             delivered_before = [
                 (each, quantity) for each, quantity in arrivals[unit] if each.written_at <= fact.written_at
@@ -133,7 +153,8 @@ def counted_units(history: History) -> Iterator[Violation]:
         fetched = any(
             fact.type == "collection.requested" and fact.written_at <= refunds[0].written_at for fact in facts
         )
-        if fetched or accepted[0].data["reason"] == "changed_mind":
+        goods = any(line.get("requires_shipping", True) for line in accepted[0].data["lines"])
+        if fetched or (goods and accepted[0].data["reason"] == "changed_mind"):
             yield from _after_receipt(issue, _receipts(history, facts), accepted[0], refunds, paid)
 
 
