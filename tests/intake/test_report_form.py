@@ -1,6 +1,7 @@
 """The report form over HTTP: what the customer's browser sends, and what else may arrive there."""
 
 import json
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,8 +12,8 @@ import httpx
 import pytest
 
 from libs.common.events.storefront import IssueSubmitted
-from libs.common.events.values import Component, Language, Reason
-from libs.common.http.signed_links import SignedLinks
+from libs.common.events.values import Component, Language, Reason, Reporter
+from libs.common.http.signed_links import Purpose, SignedLinks
 from services.intake.app import create_app
 from services.intake.customer_pages.links import REPORT_LINK_LIFETIME, CustomerPageLinks, ReportSubject
 from services.intake.settings import IntakeSettings
@@ -270,3 +271,25 @@ async def test_a_change_of_mind_is_about_the_whole_kit(live: Live, kit: str) -> 
     await send(live, kit, reason="changed_mind", odd={"quantity:1": None, "part:1:CUP": "2"})
     lines = await live.service.pool.fetchval("SELECT lines FROM issues")
     assert json.loads(lines)[0]["parts"] == []
+
+
+async def link_of_receiver(live: Live) -> str:
+    wanted = {"order_id": ORDER, "customer_id": CUSTOMER, "language": "en", "reporter": "recipient"}
+    made = await live.client.post("/v1/report-links", json=wanted, headers=STOREFRONT)
+    return str(made.json()["url"])
+
+
+async def test_the_receiver_of_a_gift_reports_by_a_link_of_their_own(live: Live) -> None:
+    answer = await send(live, await link_of_receiver(live))
+    assert answer.status_code == 303
+    assert await live.service.pool.fetchval("SELECT reported_by FROM issues") == "recipient"
+    accepted = await live.service.pool.fetchval("SELECT value FROM outbox WHERE value LIKE '%issue.accepted%'")
+    assert b'"reported_by":"recipient"' in accepted
+
+
+async def test_a_link_of_the_receiver_leads_to_a_status_page_without_money(live: Live) -> None:
+    answer = await send(live, await link_of_receiver(live))
+    thanks = await live.client.get(httpx.URL(str(answer.request.url)).join(answer.headers["Location"]))
+    (token,) = set(re.findall(r"/s/([\w.-]+)", thanks.text))
+    subject = LINKS.read_issue(Purpose.STATUS, token, datetime.now(UTC))
+    assert subject.reader is Reporter.RECIPIENT

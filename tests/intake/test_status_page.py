@@ -9,7 +9,7 @@ import pytest
 
 from libs.common.events import issues
 from libs.common.events.registry import decode
-from libs.common.events.values import Reason
+from libs.common.events.values import Reason, Reporter
 from libs.common.http.signed_links import SignedLinks
 from services.intake.customer_pages.links import STATUS_LINK_LIFETIME, CustomerPageLinks
 from tests.intake.issue_states import Case, open_case
@@ -168,3 +168,22 @@ async def test_a_score_off_the_scale_is_asked_for_again(live: Live, score: str) 
     await case.publish(case.resolved())
     answer = await live.client.post(LINKS.survey(case.ids["issue_id"], datetime.now(UTC)), data={"score": score})
     assert (answer.status_code, await published(live, issues.IssueRated)) == (422, [])
+
+
+async def test_the_receiver_of_a_gift_sees_neither_points_nor_a_report_that_is_not_theirs_to_withdraw(
+    live: Live,
+) -> None:
+    case = await open_case(live, "SD-1")
+    await case.publish(case.ordered(), case.points())
+    link = LINKS.status(case.ids["issue_id"], datetime.now(UTC), Reporter.RECIPIENT)
+    seen = [(await live.client.get(url, params={"lang": "en"})).text for url in (address(case), link)]
+    assert [("points" in text, "/withdraw" in text) for text in seen] == [(True, True), (False, False)]
+    assert (await live.client.post(f"{link}/withdraw")).status_code == 409
+
+
+async def test_the_receiver_of_a_gift_reads_that_the_choice_is_made_with_the_customer(live: Live) -> None:
+    case = await open_case(live, "SD-1")
+    await case.publish(case.ordered(), case.asked())
+    link = LINKS.status(case.ids["issue_id"], datetime.now(UTC), Reporter.RECIPIENT)
+    text = (await live.client.get(link, params={"lang": "en"})).text
+    assert "the person who placed the order" in text

@@ -22,9 +22,11 @@ from libs.common.events.values import (
     PointsSpent,
     Prepayment,
     Reason,
+    RecipientNotices,
     RefundedLine,
     Remedy,
     ReportedLine,
+    Reporter,
     Sha256,
     ShippedLine,
     UtcTime,
@@ -70,6 +72,9 @@ class OrderPlaced(StorefrontOrderEvent):
     """Delivery address; absent where nothing is sent (pickup, virtual goods). Personal data."""
     recipient: Contact | None = None
     """Receiver of a gift, if not the customer: may report by link, and gets the messages about that. Personal data."""
+    recipient_notices: RecipientNotices = RecipientNotices.OWN_REPORTS
+    """Issues of which a gift's receiver gets the messages about goods; messages about orders, money and choices are
+    the customer's."""
     market: CountryCode = "JP"
     """Country of the order (ISO 3166-1 alpha-2); `ZZ` if it is not known."""
     updated_at: UtcTime | None = None
@@ -120,6 +125,8 @@ class OrderChanged(StorefrontOrderEvent):
     """New delivery address, whole. Personal data."""
     recipient: ContactChange | None = None
     """Corrected fields of a gift's receiver. Personal data."""
+    recipient_notices: RecipientNotices | None = None
+    """Corrected choice of the messages that a gift's receiver gets."""
     market: CountryCode | None = None
     """Corrected country of the order."""
     cause: OptionalText = None
@@ -333,6 +340,8 @@ class IssueSubmitted(Payload):
     """Day on which the customer noticed the problem; some deadlines count from it."""
     photos: Annotated[tuple[Sha256, ...], Field(max_length=50)] = ()
     """Names returned by `POST /v1/photos`."""
+    reported_by: Reporter = Reporter.CUSTOMER
+    """Reporter: the customer, or the receiver of a gift."""
     issue_id: UUID | None = Field(
         default=None, description="Id of the issue, if the storefront assigns it; else intake derives one."
     )

@@ -3,14 +3,13 @@
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Annotated, Any
-from uuid import UUID
 
 from fastapi import Depends, Request
 
 from libs.common.decisions.calendars import Calendars
 from libs.common.http.signed_links import LinkInvalidError, Purpose
 from libs.common.runtime.service import Service
-from services.intake.customer_pages.links import CustomerPageLinks
+from services.intake.customer_pages.links import CustomerPageLinks, StatusSubject
 from services.intake.customer_pages.rendering import CustomerPageRenderer
 from services.intake.domain.orders import StoredPhoto
 from services.intake.evidence.uploads import EvidenceUploads
@@ -42,14 +41,15 @@ class CustomerPages:
         return await self.evidence.receive_form(request, quota_of(self.service, subject, self.evidence.max_photos))
 
     async def read_linked_issue(self, purpose: Purpose, token: str) -> dict[str, Any] | None:
-        """Return the issue of a link; None for an invalid link or an unknown issue."""
-        issue_id = self._linked_id(purpose, token)
-        if issue_id is None:
+        """Return the issue of a link and its `reader`; None for an invalid link or an unknown issue."""
+        subject = self._linked(purpose, token)
+        if subject is None:
             return None
         async with self.service.pool.acquire() as conn:
-            return await read_issue(conn, issue_id)
+            issue = await read_issue(conn, subject.issue_id)
+        return {**issue, "reader": subject.reader} if issue else None
 
-    def _linked_id(self, purpose: Purpose, token: str) -> UUID | None:
+    def _linked(self, purpose: Purpose, token: str) -> StatusSubject | None:
         try:
             return self.links.read_issue(purpose, token, self.now())
         except LinkInvalidError:

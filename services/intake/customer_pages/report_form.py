@@ -17,7 +17,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from libs.common.events.storefront import IssueSubmitted
-from libs.common.events.values import Identifier, Language, Reason
+from libs.common.events.values import Identifier, Language, Reason, Reporter
 from libs.common.http.api_keys import require_caller
 from libs.common.http.idempotency import IdempotencyKey
 from libs.common.http.problems import PROBLEM_RESPONSE, Problem
@@ -52,6 +52,8 @@ class ReportLinkRequest(BaseModel):
     order_id: Identifier
     customer_id: Identifier
     language: Language = Language.JA
+    reporter: Reporter = Reporter.CUSTOMER
+    """Reader of the form; the pages behind a link for a gift's receiver show no money and no points."""
 
 
 class ReportLink(BaseModel):
@@ -64,7 +66,7 @@ class ReportLink(BaseModel):
 @api_router.post("/report-links", status_code=201, dependencies=[Depends(require_caller("storefront"))])
 async def create_report_link(pages: CurrentPages, wanted: ReportLinkRequest) -> ReportLink:
     """Create a link to the report form of one order, to show to its customer or to embed. Safe to repeat."""
-    subject = ReportSubject(wanted.order_id, wanted.customer_id, wanted.language)
+    subject = ReportSubject(wanted.order_id, wanted.customer_id, wanted.language, wanted.reporter)
     url, expires_at = pages.links.report(subject, pages.now())
     return ReportLink(url=url, expires_at=expires_at)
 
@@ -125,8 +127,8 @@ async def confirmation(
         return pages.renderer.invalid_link(request, embedded=True)
     return pages.renderer.page(
         "thanks.html", page_language(request, subject.language), embedded=True,
-        outcome="new" if outcome == "new" else "again", status_url=pages.links.status(issue_id, pages.now()),
-        missing=missing,
+        outcome="new" if outcome == "new" else "again", missing=missing,
+        status_url=pages.links.status(issue_id, pages.now(), subject.reporter),
     )  # fmt: skip
 
 
@@ -189,6 +191,7 @@ def _submission(
             "reason": fields.get("reason", ""),
             "lines": [line],
             "description": multiline(fields.get("description", ""), 4000) or None,
+            "reported_by": subject.reporter,
             "photos": tuple(dict.fromkeys(photo.sha256 for photo in photos)),
         }
     )

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from libs.common.events.issues import IssueCollectionWindowChosen
-from libs.common.events.values import TimeWindow
+from libs.common.events.values import Reporter, TimeWindow
 from libs.common.http.problems import Problem
 from libs.common.http.signed_links import Purpose
 from libs.common.web.forms import multiline, read_form
@@ -91,6 +91,8 @@ async def withdraw(pages: CurrentPages, request: Request, token: str) -> Respons
     issue = await pages.read_linked_issue(Purpose.STATUS, token)
     if issue is None:
         return pages.renderer.invalid_link(request)
+    if not _may_withdraw(issue):
+        return await _status_page(pages, request, token, 409, "already_left")
     try:
         await pages.commands.withdraw(issue["issue_id"], issue["customer_id"])
     except Problem as problem:
@@ -106,6 +108,7 @@ async def _status_page(
         return pages.renderer.invalid_link(request)
     timeline = issue["timeline"]
     is_resolved = current_resolution(timeline) is not None
+    is_recipient = issue["reader"] == Reporter.RECIPIENT
     return pages.renderer.page(
         "status.html",
         page_language(request, customer_language(timeline)),
@@ -117,8 +120,10 @@ async def _status_page(
             pages.today(),
             pages.calendars.carrier(),
             is_missing_details=bool(issue["missing"]),
+            is_recipient=is_recipient,
         ),
-        can_withdraw=issue["status"] in WITHDRAWABLE,
+        can_withdraw=_may_withdraw(issue),
+        is_recipient=is_recipient,
         is_closed=issue["status"] in CLOSED,
         survey_url=pages.links.survey(issue["issue_id"], pages.now()) if is_resolved else None,
         token=token,
@@ -138,6 +143,12 @@ async def _read(pages: CustomerPages, token: str) -> dict[str, Any] | None:
         missing = await read_missing_details(conn, issue["issue_id"])
     lines = [{**line, "name": names.get(line["line_id"], line["line_id"])} for line in issue["lines"]]
     return {**issue, "lines": lines, "reported_items": items, "missing": missing}
+
+
+def _may_withdraw(issue: dict[str, Any]) -> bool:
+    """Return whether the reader may take the report back: the receiver of a gift only their own one."""
+    is_own = issue["reader"] in (Reporter.CUSTOMER, issue["reported_by"])
+    return is_own and issue["status"] in WITHDRAWABLE
 
 
 def _parts(fields: dict[str, str]) -> dict[str, str]:

@@ -34,6 +34,8 @@ class StatusView:
     """`window` is booked; `requested_window` was chosen by the customer and is not confirmed by the courier yet."""
 
     milestones: Sequence[Milestone]
+    heading: str
+    """Key of the status as it is shown."""
     explanation: str
     """Key of the sentence below the status."""
     carrier: str | None
@@ -49,26 +51,48 @@ class StatusView:
 
 
 def build_status_view(
-    timeline: Timeline, status: str, today: date, carrier: ShopCalendar, *, is_missing_details: bool = False
+    timeline: Timeline,
+    status: str,
+    today: date,
+    carrier: ShopCalendar,
+    *,
+    is_missing_details: bool = False,
+    is_recipient: bool = False,
 ) -> StatusView:
+    """`is_recipient`: the reader is the receiver of a gift, to whom neither money nor points nor choices are shown."""
     parcel = _last_parcel(timeline)
     booked = _last_data(current_collection(timeline), issues.IssueCollectionBooked.TYPE)
     is_over = _collection_is_over(timeline, status)
     granted, reversed_ = _points(timeline, loyalty.PointsGranted.TYPE), _points(timeline, loyalty.PointsReversed.TYPE)
     return StatusView(
-        milestones=milestones(timeline, status),
-        explanation=_explanation(timeline, status, is_missing_details=is_missing_details),
+        milestones=[
+            each for each in milestones(timeline, status) if not (is_recipient and each.code in _OF_THE_CUSTOMER)
+        ],
+        heading="with_customer" if is_recipient and _is_of_the_customer(status, is_missing_details) else status,
+        explanation="with_customer"
+        if is_recipient and _is_of_the_customer(status, is_missing_details)
+        else _explanation(timeline, status, is_missing_details=is_missing_details),
         carrier=parcel.get("carrier"),
         tracking_number=parcel.get("tracking_number"),
         tracking_url=tracking_url(parcel.get("carrier"), parcel.get("tracking_number")),
         window=None if is_over else _parse_window(booked),
         requested_window=None if is_over else _unconfirmed_window(timeline),
         available_windows=available_windows(timeline, status, today, carrier),
-        points=max(0, granted - reversed_),
+        points=0 if is_recipient else max(0, granted - reversed_),
         points_vested=_points(timeline, loyalty.PointsVested.TYPE) > 0,
         next_update_by=_next_update(timeline),
         is_rated=_is_rated(timeline),
     )
+
+
+_OF_THE_CUSTOMER = frozenset({"refunded"})
+"""Milestones that the receiver of a gift does not see."""
+
+
+def _is_of_the_customer(status: str, is_missing_details: bool) -> bool:
+    """Return whether the shop deals with the customer who paid: about money, or about a choice."""
+    is_choice = status == IssueStatus.WAITING_FOR_CUSTOMER and not is_missing_details
+    return is_choice or status in (IssueStatus.REFUND_REQUESTED, IssueStatus.REFUNDED)
 
 
 def _explanation(timeline: Timeline, status: str, *, is_missing_details: bool) -> str:

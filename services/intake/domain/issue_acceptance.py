@@ -82,6 +82,7 @@ def rejected_event(report: Report, refusal: Refusal, now: datetime) -> IssueReje
         message=refusal.message,
         reference=report.submission.reference,
         duplicate_of=refusal.issue_id,
+        reported_by=report.submission.reported_by,
         rejected_at=now,
     )
 
@@ -97,6 +98,7 @@ def reported_event(report: Report) -> IssueReported:
         requested_remedy=submission.requested_remedy,
         reference=submission.reference,
         noticed_on=submission.noticed_on,
+        reported_by=submission.reported_by,
         reported_at=report.reported_at,
     )
 
@@ -128,6 +130,7 @@ def acceptance_of(
         market=order.purchase.market if order.purchase else "JP",
         delivered_on=_latest_delivery(state, units),
         noticed_on=submission.noticed_on,
+        reported_by=submission.reported_by,
         reported_at=report.reported_at,
         accepted_at=accepted_at,
         **deadlines,

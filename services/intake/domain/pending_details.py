@@ -115,6 +115,7 @@ def _request(decision: OrderDecision, pending: PendingReport) -> None:
             reason=submission.reason,
             lines=issue_acceptance.issue_lines(decision.order, submission.lines),
             reminder=pending.reminders,
+            reported_by=submission.reported_by,
             requested_at=decision.now,
         ),
         SetTimer(timer_name(pending.report.issue_id), _next_reminder(pending, decision.now, decision.rules)),

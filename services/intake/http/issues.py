@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ValidationError
 
 from libs.common.events.storefront import IssueSubmitted
-from libs.common.events.values import Reason, Remedy, ReportedLine
+from libs.common.events.values import Reason, Remedy, ReportedLine, Reporter
 from libs.common.http.api_keys import require_caller
 from libs.common.http.problems import PROBLEM_RESPONSE, Answer, Problem
 from libs.common.privacy.customer_merges import is_customer
@@ -76,6 +76,7 @@ class IssueDetails(BaseModel):
     decide_by: datetime | None
     decided_at: datetime | None
     reported_at: datetime
+    reported_by: Reporter
     clocks: ClocksModel
     timeline: list[TimelineEvent]
     photos: list[IssuePhoto]

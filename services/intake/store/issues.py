@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import TypeAdapter
 
 from libs.common.events.storefront import IssueSubmitted
-from libs.common.events.values import Reason, Remedy, ReportedLine
+from libs.common.events.values import Reason, Remedy, ReportedLine, Reporter
 from libs.common.postgres.pool import Connection
 from services.intake.domain.issue_acceptance import IssueRecorded, IssueUpdated
 from services.intake.domain.orders import Report, StoredReport
@@ -25,24 +25,25 @@ _KNOWN_ISSUES = """
     SELECT issue_id, order_id, NULL FROM issues WHERE issue_id = ANY($2) AND order_id <> ALL($1)"""
 _REPORTS = """
     SELECT issue_id, order_id, customer_id, reason, lines, requested_remedy, description, reference, noticed_on,
-           refusal_code, reported_at,
+           refusal_code, reported_at, reported_by,
            (SELECT count(*) FROM staff_decisions d WHERE d.issue_id = i.issue_id) AS version,
            ARRAY(SELECT sha256 FROM evidence e WHERE e.issue_id = i.issue_id) AS photos
     FROM issues i WHERE issue_id = ANY($1)"""
 _INSERT = """
     INSERT INTO issues (
         issue_id, order_id, customer_id, reason, lines, description, reference, refusal_code, reported_at,
-        requested_remedy, noticed_on, skus, missing, decide_by,
+        requested_remedy, noticed_on, skus, missing, decide_by, reported_by,
         progress_status, progress_at, lifecycle_status, lifecycle_at)
     SELECT issue_id, order_id, customer_id, reason, lines, description, reference, refusal_code, reported_at,
            requested_remedy, noticed_on, string_to_array(skus, chr(31)), string_to_array(missing, ','), decide_by,
-           progress_status, reported_at,
+           reported_by, progress_status, reported_at,
            CASE WHEN refusal_code IS NULL THEN 'accepted' ELSE 'rejected' END, reported_at
     FROM unnest(
         $1::uuid[], $2::text[], $3::text[], $4::text[], $5::jsonb[], $6::text[], $7::text[], $8::text[],
-        $9::timestamptz[], $10::text[], $11::date[], $12::text[], $13::text[], $14::timestamptz[], $15::text[])
+        $9::timestamptz[], $10::text[], $11::date[], $12::text[], $13::text[], $14::timestamptz[], $15::text[],
+        $16::text[])
         AS t (issue_id, order_id, customer_id, reason, lines, description, reference, refusal_code, reported_at,
-              requested_remedy, noticed_on, skus, missing, decide_by, progress_status)
+              requested_remedy, noticed_on, skus, missing, decide_by, progress_status, reported_by)
     ON CONFLICT (issue_id) DO NOTHING"""
 _UPDATE = """
     UPDATE issues i
@@ -56,7 +57,7 @@ _UPDATE = """
     WHERE i.issue_id = c.issue_id"""
 _ISSUE = """
     SELECT issue_id, order_id, customer_id, reason, lines, requested_remedy, reference, noticed_on, status, missing,
-           decide_by, decided_at, reported_at,
+           decide_by, decided_at, reported_at, reported_by,
            (SELECT count(*) FROM staff_decisions d WHERE d.issue_id = i.issue_id) AS version
     FROM issues i WHERE issue_id = $1"""
 _TIMELINE = "SELECT at, type, data FROM timeline WHERE issue_id = $1 ORDER BY at, position"
@@ -94,6 +95,7 @@ def _stored_report(row: Any) -> StoredReport:
         reference=row["reference"],
         noticed_on=row["noticed_on"],
         photos=(),
+        reported_by=Reporter(row["reported_by"]),
         issue_id=row["issue_id"],
     )
     report = Report(row["issue_id"], submission, row["reported_at"])
@@ -123,6 +125,7 @@ async def insert_issues(conn: Connection, recorded: Sequence[IssueRecorded]) -> 
         [",".join(record.missing) for record in rows],
         [record.decide_by for record in rows],
         [_status(record.refusal is not None, bool(record.missing)) for record in rows],
+        [submission.reported_by.value for submission in submissions],
     )
     expect_rows(status, len(rows), "issues")
 

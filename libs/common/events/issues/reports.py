@@ -13,6 +13,7 @@ from libs.common.events.values import (
     Reason,
     Remedy,
     ReportedLine,
+    Reporter,
     StaffAction,
     UtcTime,
 )
@@ -32,6 +33,8 @@ class IssueReported(IssueEvent):
     """The storefront's own number for the report."""
     noticed_on: Day | None = None
     """Day on which the customer noticed the problem, if stated."""
+    reported_by: Reporter = Reporter.CUSTOMER
+    """Reporter: the customer, or the receiver of a gift."""
     reported_at: UtcTime
     """Time of the report."""
 
@@ -59,6 +62,8 @@ class IssueAccepted(IssueEvent):
     """Open day of the shop by which the customer gets the next update at the latest."""
     first_response_due_at: UtcTime | None = None
     """Deadline of the first response, counted in the shop's business hours."""
+    reported_by: Reporter = Reporter.CUSTOMER
+    """Reporter: the customer, or the receiver of a gift."""
     reported_at: UtcTime
     """Time of the report."""
     accepted_at: UtcTime
@@ -78,6 +83,8 @@ class IssueRejected(IssueEvent):
     """The storefront's own number for the report."""
     duplicate_of: UUID | None = None
     """Open issue that covers these units already, if that is the cause."""
+    reported_by: Reporter = Reporter.CUSTOMER
+    """Reporter: the customer, or the receiver of a gift."""
     rejected_at: UtcTime
     """Time of rejection."""
 
@@ -108,6 +115,8 @@ class IssueDetailsRequested(IssueEvent):
     """Reported units with their order data."""
     reminder: Annotated[int, Field(ge=0)] = 0
     """Number of this reminder; 0 for the first request."""
+    reported_by: Reporter = Reporter.CUSTOMER
+    """Reporter: the customer, or the receiver of a gift."""
     requested_at: UtcTime | None = None
     """Time of this request."""
 

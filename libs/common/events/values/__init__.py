@@ -1,7 +1,16 @@
 """Values of the contract: money, addresses, contacts, order lines."""
 
 from libs.common.events.values.base import Currency, Day, Identifier, Money, Quantity, Sha256, UtcTime, Value
-from libs.common.events.values.codes import Choice, Condition, Fault, Reason, Remedy, StaffAction
+from libs.common.events.values.codes import (
+    Choice,
+    Condition,
+    Fault,
+    Reason,
+    RecipientNotices,
+    Remedy,
+    Reporter,
+    StaffAction,
+)
 from libs.common.events.values.lines import (
     CollectedLine,
     Component,
@@ -58,10 +67,12 @@ __all__ = [
     "RawStatus",
     "Reason",
     "ReceivedLine",
+    "RecipientNotices",
     "RefundedLine",
     "Remedy",
     "ReplacementPart",
     "ReportedLine",
+    "Reporter",
     "Sha256",
     "ShippedLine",
     "StaffAction",

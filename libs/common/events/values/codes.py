@@ -41,6 +41,25 @@ class Condition(StrEnum):
     OTHER_ITEM = "other_item"
 
 
+class Reporter(StrEnum):
+    """Person who reports an issue."""
+
+    CUSTOMER = "customer"
+    """Customer who placed the order and paid for it."""
+    RECIPIENT = "recipient"
+    """Receiver of a gift: hears of the goods, not of the money."""
+
+
+class RecipientNotices(StrEnum):
+    """Issues of which the receiver of a gift gets the messages about goods. The customer gets all others."""
+
+    NONE = "none"
+    OWN_REPORTS = "own_reports"
+    """Issues that the receiver reported."""
+    ALL_REPORTS = "all_reports"
+    """All issues of the order, also those that the customer reported."""
+
+
 class Choice(StrEnum):
     """Customer's answer when a date cannot be kept or an item is out of stock."""
 
