@@ -7,7 +7,7 @@ import pytest
 from deploy.local.mailbox import Mailbox
 from libs.common.events import issues as ev
 from libs.common.events.storefront import OrderPlaced, OrderPromiseChanged, OrderShipped
-from libs.common.events.values import Contact, Language, LineQuantity
+from libs.common.events.values import Contact, Language, LineQuantity, Reporter
 from services.delivery_notify.channels.channel import DELIVERY_TIMEOUT_SECONDS
 from services.delivery_notify.sending import circuit_breaker
 from services.delivery_notify.sending.retry_policy import MAX_ATTEMPTS
@@ -150,6 +150,17 @@ async def test_a_notice_waits_for_the_order_with_its_contact(database: MakeDatab
         await take(live, order())
         (mail,) = await smtp.wait_for(1)
     assert "hanako@example.jp" in mail["To"]
+
+
+async def test_the_receiver_of_a_gift_is_written_to_where_they_reported(database: MakeDatabase, smtp: Mailbox) -> None:
+    receiver = Contact(name="Ichiro", email="ichiro@example.jp", language=Language.EN)
+    gift = order().model_copy(update={"recipient": receiver})
+    reported = issue(ev.IssueAccepted, reported_by=Reporter.RECIPIENT)
+    async with notifying(await database("delivery_notify"), smtp.url) as live:
+        await take(live, gift, reported, issue(ev.IssueReplacementOrdered))
+        (mail,) = await smtp.wait_for(1)
+    assert (smtp.recipients, mail["Content-Language"]) == ([["ichiro@example.jp"]], "en")
+    assert "Ichiro" in mail["To"]
 
 
 async def test_a_name_cannot_add_a_header(database: MakeDatabase, smtp: Mailbox) -> None:

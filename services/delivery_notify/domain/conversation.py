@@ -14,7 +14,7 @@ from libs.common.decisions.fast_dataclass import dataclass
 from libs.common.decisions.fast_replace import replace
 from libs.common.decisions.shipments import CountedShipment
 from libs.common.events.notices import ChangeSubject, DecidedBy, NoticeKind
-from libs.common.events.values import Choice, Variant
+from libs.common.events.values import Choice, RecipientNotices, Variant
 from services.delivery_notify.domain.change_request import ChangeRequest
 from services.delivery_notify.domain.issue_thread import IssueThread
 from services.delivery_notify.domain.order_line import Line
@@ -107,6 +107,15 @@ class HeldEvent:
     body: str
 
 
+@dataclass(frozen=True, slots=True)
+class GiftRecipient:
+    """Receiver of a gift: the notices chosen for them at `stated_at`, and whether a mail address of theirs is known."""
+
+    notices: RecipientNotices
+    has_address: bool
+    stated_at: datetime
+
+
 @dataclass(frozen=True)
 class Conversation:
     """State of one order: its lines, questions, issue threads and latest notices.
@@ -135,6 +144,7 @@ class Conversation:
     lines_digest: str | None = None
     held: tuple[HeldEvent, ...] = ()
     requests: tuple[ChangeRequest, ...] = ()
+    gift: GiftRecipient | None = None
 
     @property
     def owner(self) -> str | None:

@@ -14,6 +14,7 @@ from libs.common.events.issues import (
 from libs.common.events.notices import NoticeKind
 from services.delivery_notify.domain.context import ConversationDecision
 from services.delivery_notify.domain.customer_questions import close_questions
+from services.delivery_notify.domain.gifts import is_for_recipient
 from services.delivery_notify.domain.issue_collections import REFUND_DELAY
 from services.delivery_notify.domain.issue_notices import (
     PENDING_ISSUE_NOTICES,
@@ -75,7 +76,8 @@ def on_resolved(decision: ConversationDecision, thread: IssueThread, event: Issu
     covered_by_refund = thread.refunded_at is not None and decision.now - thread.refunded_at < timedelta(days=1)
     thread = replace(mark_answered(thread), resolution=event.resolution, reason=event.reason)
     thread = _close(decision, thread, "resolved")
-    if covered_by_refund:
+    resolved = NoticeFacts(remedy=event.remedy)
+    if covered_by_refund and not is_for_recipient(decision.state, thread, NoticeKind.ISSUE_RESOLVED, resolved):
         if not notify_points(decision, thread):
             decision.ignore("covered_by_refund_notice")
         return
@@ -98,7 +100,7 @@ def on_reopened(decision: ConversationDecision, thread: IssueThread, event: Issu
 
 
 def on_rejected(decision: ConversationDecision, thread: IssueThread, event: IssueRejected) -> None:
-    thread = _close(decision, thread, "rejected")
+    thread = _close(decision, replace(thread, reported_by=event.reported_by), "rejected")
     day = decision.rules.calendar.day(event.rejected_at)
     facts = NoticeFacts(day=day, code=event.code, **issue_facts(decision.state, thread))
     # By its time: an issue that was accepted after all can be rejected again.

@@ -5,10 +5,12 @@ from functools import lru_cache
 from typing import TypedDict
 from uuid import UUID
 
+from libs.common.decisions.fast_replace import replace
 from libs.common.events.notices import NoticeKind, PromiseSubject
 from libs.common.events.values import Reason
 from services.delivery_notify.domain.context import ConversationDecision
 from services.delivery_notify.domain.conversation import Conversation
+from services.delivery_notify.domain.gifts import is_for_recipient
 from services.delivery_notify.domain.issue_thread import IssueThread
 from services.delivery_notify.domain.notice_creation import create_notice
 from services.delivery_notify.domain.notices import (
@@ -72,6 +74,8 @@ def notify_issue(
     wait: timedelta = timedelta(0),
 ) -> None:
     """Create a notice about an issue. Its day is a promise if the notice is about a shipment or a collection."""
+    if is_for_recipient(decision.state, thread, kind, facts):
+        facts = replace(facts, for_recipient=True)
     promised_date = facts.day if kind in _PROMISING or facts.plan == "replacement" else None
     create_notice(
         decision,

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from libs.common.decisions.fast_dataclass import dataclass
 from libs.common.decisions.fast_replace import replace
-from libs.common.events.values import Reason, TimeWindow
+from libs.common.events.values import Reason, Reporter, TimeWindow
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +90,7 @@ class IssueThread:
     apology: ApologyPoints | None = None
     appointment: Appointment | None = None
     next_update_by: date | None = None
+    reported_by: Reporter = Reporter.CUSTOMER
 
 
 def mark_answered(thread: IssueThread) -> IssueThread:

@@ -68,7 +68,13 @@ def for_thread(handler: ThreadHandler) -> Callable[[ConversationDecision, IssueE
 
 
 def on_accepted(decision: ConversationDecision, thread: IssueThread, event: IssueAccepted) -> None:
-    thread = replace(thread, reason=event.reason, items=_items(event.lines), next_update_by=event.next_update_by)
+    thread = replace(
+        thread,
+        reason=event.reason,
+        items=_items(event.lines),
+        next_update_by=event.next_update_by,
+        reported_by=event.reported_by,
+    )
     if not thread.answered and thread.pending in (None, PendingNotice.POINTS):
         thread = replace(thread, pending=PendingNotice.PLAN, notify_at=decision.now + PLAN_DELAY)
     decision.put_thread(thread)
@@ -153,7 +159,7 @@ def on_review_requested(decision: ConversationDecision, thread: IssueThread, eve
 def on_details_requested(decision: ConversationDecision, thread: IssueThread, event: IssueDetailsRequested) -> None:
     if event.lines:  # a report with missing details was not accepted yet, so its items are not known
         thread = replace(thread, reason=event.reason, items=_items(event.lines))
-    thread = mark_answered(thread)
+    thread = mark_answered(replace(thread, reported_by=event.reported_by))
     decision.put_thread(thread)
     day = decision.rules.calendar.day(event.due_at)
     facts = NoticeFacts(day=day, missing=event.missing, **issue_facts(decision.state, thread))

@@ -43,6 +43,7 @@ class NoticeFacts:
     (Japan); `amount` was received then. `remaining` is the part of a
     refund that is still to be paid. `ships_on` is the ship date after the answer to a request. `points` can be spent
     from `usable_from` to the end of `usable_until`; `balance` is the spendable total on the day `as_of`.
+    `for_recipient`: the receiver of a gift gets this notice.
     """
 
     lines: tuple[NoticeLine, ...] = ()
@@ -78,6 +79,7 @@ class NoticeFacts:
     balance: int | None = None
     as_of: date | None = None
     ships_on: date | None = None
+    for_recipient: bool = False
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from services.delivery_notify.domain.context import ConversationDecision
 from services.delivery_notify.domain.conversation import Prepaid
 from services.delivery_notify.domain.customer_questions import close_questions
 from services.delivery_notify.domain.event_buffer import after_placement
+from services.delivery_notify.domain.gifts import record_recipient
 from services.delivery_notify.domain.notices import ContactRecorded
 from services.delivery_notify.domain.order_line import Line
 from services.delivery_notify.domain.prepaid_acceptance import notify_acceptance
@@ -87,6 +88,7 @@ def on_order_changed(decision: ConversationDecision, event: OrderChanged) -> Non
         decision.emit(recorded)
     if event.ship_to or event.lines:
         on_order_corrected(decision, event)
+    record_recipient(decision, event.recipient, event.recipient_notices, event.changed_at)
     if event.lines or event.market:
         _keep_change(decision, event.model_copy(update={"contact": None, "ship_to": None, "recipient": None}))
 
@@ -141,6 +143,8 @@ def _record_contact(decision: ConversationDecision, event: OrderPlaced, version:
         version,
     )
     decision.emit(recorded)
+    if event.recipient:
+        record_recipient(decision, event.recipient, event.recipient_notices, version.first_at)
 
 
 def _new_line(

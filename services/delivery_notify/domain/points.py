@@ -15,6 +15,7 @@ from libs.common.events.values import Reason
 from services.delivery_notify.domain.context import ConversationDecision
 from services.delivery_notify.domain.conversation import NoticeRecord
 from services.delivery_notify.domain.event_buffer import hold_for_merge
+from services.delivery_notify.domain.gifts import is_for_recipient
 from services.delivery_notify.domain.issue_notices import issue_facts, issue_subject, notify_issue
 from services.delivery_notify.domain.issue_thread import ApologyPoints, IssueThread, PendingNotice
 from services.delivery_notify.domain.notice_creation import notice_id
@@ -40,6 +41,10 @@ def notify_end(
     cause: tuple[object, ...],
 ) -> None:
     """Create the last notice of an issue, with its points or held back for them. A change of mind earns none."""
+    if is_for_recipient(decision.state, thread, kind, facts):
+        notify_issue(decision, thread, kind, facts, cause=cause)
+        notify_points(decision, thread)  # the points are the customer's
+        return
     apology = thread.apology
     wait = timedelta(0) if apology or thread.reason is Reason.CHANGED_MIND else decision.rules.batching_delay
     if apology and not apology.announced:
@@ -121,7 +126,8 @@ def _with_points(apology: ApologyPoints, facts: NoticeFacts) -> NoticeFacts:
 def _unsent_final_notice(decision: ConversationDecision, thread: IssueThread) -> NoticeRecord | None:
     """The last notice of this issue, if it is certain to be unsent."""
     until, subject = decision.now + decision.rules.deadline_margin, issue_subject(thread.issue_id)
-    finals = (each for each in decision.state.notices if each.kind in FINAL_NOTICES and each.subjects == subject)
+    kinds = {kind for kind in FINAL_NOTICES if not is_for_recipient(decision.state, thread, kind, NoticeFacts())}
+    finals = (each for each in decision.state.notices if each.kind in kinds and each.subjects == subject)
     return next((each for each in finals if each.is_unsent(until)), None)
 
 

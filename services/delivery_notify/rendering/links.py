@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from libs.common.events.values import Language
+from libs.common.events.values import Language, Reporter
 from libs.common.http.signed_links import LinkInvalidError, Purpose, SignedLinks
 
 CHOICE_READABLE_FOR = timedelta(days=30)
@@ -38,8 +38,10 @@ class NoticeLinks:
     def choice_url(self, order_id: str, choice_id: UUID, answer_by: datetime) -> str:
         return f"{self._public_url}/c/{self.choice_token(order_id, choice_id, answer_by)}"
 
-    def status_url(self, issue_id: UUID, written_at: datetime) -> str:
-        return self._page("s", Purpose.STATUS, written_at + PAGE_LINK_LIFETIME, str(issue_id))
+    def status_url(self, issue_id: UUID, written_at: datetime, *, for_recipient: bool = False) -> str:
+        """Return the link to the status page; for the receiver of a gift it shows no money and no points."""
+        reader = (Reporter.RECIPIENT.value,) if for_recipient else ()
+        return self._page("s", Purpose.STATUS, written_at + PAGE_LINK_LIFETIME, str(issue_id), *reader)
 
     def survey_url(self, issue_id: UUID, written_at: datetime) -> str:
         return self._page("v", Purpose.SURVEY, written_at + PAGE_LINK_LIFETIME, str(issue_id))

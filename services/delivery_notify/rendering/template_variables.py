@@ -86,7 +86,7 @@ class TemplateVariables:
             return links
         resolved = content.kind == NoticeKind.ISSUE_RESOLVED
         return links | {
-            "status_link": self.links.status_url(issue_id, written_at),
+            "status_link": self.links.status_url(issue_id, written_at, for_recipient=content.facts.for_recipient),
             "survey_link": self.links.survey_url(issue_id, written_at) if resolved else "",
         }
 
@@ -162,6 +162,8 @@ def _closing(content: NoticeContent) -> str:
     about_an_order = content.kind != NoticeKind.POINTS_EXPIRING
     last_item = content.last_purchased_item if about_an_order else None
     count = content.facts.purchase_count or (content.purchase_count if about_an_order else None)
+    if content.facts.for_recipient:
+        count, last_item = None, None
     return phrases.thanks(count, content.language, last_item)
 
 

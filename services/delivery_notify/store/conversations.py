@@ -296,7 +296,8 @@ async def list_notices(conn: Connection, order_id: str) -> list[dict[str, object
 async def read_sent_notice(conn: Connection, notice_id: UUID) -> dict[str, Any] | None:
     """Return one notice with its contact, in the language in which it was (or would be) sent."""
     row = await conn.fetchrow(
-        """SELECT n.kind, n.order_id, n.issue_id, n.facts, n.status, n.channel, n.settled_at, c.name,
+        """SELECT n.kind, n.order_id, n.issue_id, n.facts, n.status, n.channel, n.settled_at,
+                  coalesce(CASE WHEN n.facts ? 'for_recipient' THEN c.recipient ->> 'name' ELSE c.name END, '') AS name,
                   coalesce(n.language, p.language, c.language, 'ja') AS language
            FROM notices n JOIN contacts c ON c.order_id = n.order_id
            LEFT JOIN preferences p ON p.customer_id = n.customer_id WHERE n.notice_id = $1""",

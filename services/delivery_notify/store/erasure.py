@@ -15,7 +15,7 @@ _IDS = """
 _SUPPRESSED = """
     DELETE FROM suppressed_addresses WHERE digest IN (
         SELECT sha256(convert_to(lower(a.address), 'UTF8')) FROM (
-            SELECT unnest(ARRAY[email, phone]) FROM contacts
+            SELECT unnest(ARRAY[email, phone, recipient ->> 'email', recipient ->> 'phone']) FROM contacts
             WHERE customer_id = $1 AND coalesce(placed_at, '-infinity') <= $2
             UNION ALL SELECT unnest(ARRAY[phone, line_user_id]) FROM preferences
             WHERE customer_id = $1 AND changed_at <= $2) AS a (address)

@@ -84,9 +84,10 @@ _CLAIM = """
     SELECT n.notice_id, n.order_id, n.customer_id, n.issue_id, n.kind, n.facts, n.promised_date, n.attempts,
            n.withdrawn_cause, n.trace, n.failed_channels, n.batched, n.batch_id, n.announces, n.supersedes,
            n.started, n.facts ->> 'next_update_by' AS next_update_by, n.wait_until,
-           c.order_id AS contact_order_id, coalesce(c.name, '') AS name, c.email,
-           coalesce(p.language, c.language, 'ja') AS contact_language, coalesce(p.phone, c.phone) AS phone,
-           p.line_user_id, p.channels, c.last_purchased_item,
+           c.order_id AS contact_order_id, coalesce(a.name, '') AS name, a.email,
+           coalesce(p.language, a.language, 'ja') AS contact_language, coalesce(p.phone, a.phone) AS phone,
+           p.line_user_id, p.channels,
+           CASE WHEN NOT a.is_recipient THEN c.last_purchased_item END AS last_purchased_item,
            CASE WHEN n.kind = ANY ($4) AND NOT n.batched AND n.withdrawn_cause IS NULL THEN (
                SELECT count(DISTINCT coalesce(h.batch_id, h.notice_id)) FROM notices h
                WHERE h.customer_id = n.customer_id AND h.status = 'sent'
@@ -96,13 +97,20 @@ _CLAIM = """
                WHERE t.batch_id = n.batch_id AND (t.settled_at IS NULL) IS TRUE
                  AND t.withdrawn_cause IS NULL) END AS notices_in_batch,
            ARRAY(SELECT s.channel FROM suppressed_addresses s WHERE (s.channel, s.digest) IN (
-               ('email', sha256(convert_to(lower(c.email), 'UTF8'))),
-               ('sms', sha256(convert_to(lower(coalesce(p.phone, c.phone)), 'UTF8'))),
+               ('email', sha256(convert_to(lower(a.email), 'UTF8'))),
+               ('sms', sha256(convert_to(lower(coalesce(p.phone, a.phone)), 'UTF8'))),
                ('line', sha256(convert_to(lower(p.line_user_id), 'UTF8'))))) AS suppressed
     FROM claimed n LEFT JOIN contacts c ON c.order_id = n.order_id AND (c.customer_id = n.customer_id) IS TRUE
+    CROSS JOIN LATERAL (
+        SELECT g.is_recipient,
+               CASE WHEN g.is_recipient THEN c.recipient ->> 'name' ELSE c.name END AS name,
+               CASE WHEN g.is_recipient THEN c.recipient ->> 'email' ELSE c.email END AS email,
+               CASE WHEN g.is_recipient THEN c.recipient ->> 'language' ELSE c.language END AS language,
+               CASE WHEN g.is_recipient THEN c.recipient ->> 'phone' ELSE c.phone END AS phone
+        FROM (SELECT n.facts ? 'for_recipient' AS is_recipient) AS g) AS a
     LEFT JOIN LATERAL (
         SELECT p.language, p.phone, p.line_user_id, p.channels FROM preferences p
-        WHERE p.customer_id = n.customer_id LIMIT 1) AS p ON true
+        WHERE p.customer_id = n.customer_id AND NOT a.is_recipient LIMIT 1) AS p ON true
     ORDER BY n.due_at, n.sequence"""
 
 
