@@ -33,6 +33,7 @@ CONVERSATIONS: dict[str, tuple[str, Direction, str]] = {
         "issue_id",
         Direction.IN,
         "replacement.confirmed replacement.rejected replacement.delayed replacement.shipped replacement.recalled "
+        "replacement.shipment_changed "
         "item.received item.inspected",
     ),
     "carrier.orders": ("issue_id", Direction.OUT, "collection.requested collection.cancelled"),
@@ -54,6 +55,7 @@ CONVERSATIONS: dict[str, tuple[str, Direction, str]] = {
         "issue.reported issue.accepted issue.rejected issue.review_requested issue.details_requested "
         "issue.details_provided issue.staff_decided issue.collection_window_chosen "
         "issue.replacement_ordered issue.replacement_promised issue.replacement_delayed issue.replacement_shipped "
+        "issue.replacement_tracked "
         "issue.replacement_part_shipped issue.collection_attempted issue.collection_reminded "
         "issue.staff_decision_applied "
         "issue.replacement_delivery_changed issue.refund_reversed "

@@ -263,3 +263,36 @@ def test_a_report_of_parts_is_answered_with_the_parts() -> None:
     named = driver.handle(part_shipped())
     (notice,) = of(named, NoticeCreated)
     assert [(line.name, line.quantity) for line in notice.facts.lines] == [("Cup", 2), ("Pot", 1)]
+
+
+def unshipped() -> ConversationDriver:
+    driver = drive(placed(), issue(ev.IssueAccepted), ORDERED, SHIPPED)
+    driver.handle(delayed(NEXT_FRIDAY, 1, cause="units_unshipped"))
+    return driver
+
+
+def test_a_replacement_that_did_not_leave_after_all_is_announced_with_its_new_date() -> None:
+    notice = of(unshipped().facts, NoticeCreated)[-1]
+    assert (notice.kind, notice.facts.day) == (NoticeKind.REPLACEMENT_DELAYED, NEXT_FRIDAY)
+
+
+def test_a_second_departure_is_announced_as_well() -> None:
+    driver = unshipped()
+    assert [notice.kind for notice in of(driver.handle(SHIPPED), NoticeCreated)] == [NoticeKind.REPLACEMENT_SHIPPED]
+
+
+def tracked(number: str | None = "4000-1111", previous: str | None = None) -> ev.IssueReplacementTracked:
+    known = {"tracking_number": number, "previous_tracking_number": previous, "changed_at": MONDAY}
+    return issue(ev.IssueReplacementTracked, **known, expected_delivery_date=NEXT_WEDNESDAY)
+
+
+def test_a_tracking_number_that_comes_later_is_announced_once() -> None:
+    driver = drive(placed(), issue(ev.IssueAccepted), ORDERED, SHIPPED)
+    (notice,) = of(driver.handle(tracked()), NoticeCreated)
+    assert (notice.kind, notice.facts.tracking_number) == (NoticeKind.REPLACEMENT_SHIPPED, "4000-1111")
+    assert reasons(driver.handle(tracked())) == ["duplicate_notice"]
+
+
+def test_another_carrier_without_a_number_is_no_news() -> None:
+    driver = drive(placed(), issue(ev.IssueAccepted), ORDERED, SHIPPED)
+    assert reasons(driver.handle(tracked(None))) == ["no_tracking_number"]

@@ -63,6 +63,8 @@ PAYLOADS: tuple[type[Payload], ...] = (
     issues.IssueReplacementPartShipped,
     issues.IssueReplacementShipped,
     warehouse.ReplacementRecalled,
+    warehouse.ReplacementShipmentChanged,
+    issues.IssueReplacementTracked,
     carrier.CollectionRequested,
     issues.IssueCollectionRequested,
     issues.IssueCollectionWindowChosen,

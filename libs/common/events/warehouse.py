@@ -17,6 +17,8 @@ from libs.common.events.values import (
     InspectedLine,
     IssueLine,
     Money,
+    MovedLine,
+    OptionalText,
     Remedy,
     ReplacementPart,
     UtcTime,
@@ -208,6 +210,34 @@ class ReplacementRecalled(WarehouseEvent):
     """Code of the cause."""
     recalled_at: UtcTime
     """Time of the recall."""
+
+
+class ReplacementShipmentChanged(WarehouseEvent):
+    """A parcel of a replacement changed: a tracking number became known, units did not leave, or it was called off.
+
+    Of two changes of one parcel the newer by `changed_at` counts.
+    """
+
+    TYPE: ClassVar = "replacement.shipment_changed.v1"
+
+    replacement_id: UUID
+    """Replacement order."""
+    shipment_id: Identifier | None = None
+    """Parcel, as in `replacement.shipped`; absent: the only one."""
+    changed_at: UtcTime
+    """Time of the change, by the warehouse's clock."""
+    carrier: OptionalText = None
+    """Carrier, if it became known or changed."""
+    tracking_number: OptionalText = None
+    """Tracking number, if it became known or changed."""
+    expected_delivery_date: Day | None = None
+    """Expected delivery day, if it became known or changed."""
+    lines: tuple[MovedLine, ...] | None = None
+    """Units that the parcel now holds, all of them; quantity 0 takes a line out. Absent: unchanged."""
+    called_off: bool = False
+    """True if the parcel did not leave after all."""
+    cause: OptionalText = None
+    """Code of the cause, if known."""
 
 
 class CountingEvent(Payload):

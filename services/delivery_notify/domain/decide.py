@@ -35,6 +35,7 @@ from libs.common.events.issues import (
     IssueReplacementPartShipped,
     IssueReplacementPromised,
     IssueReplacementShipped,
+    IssueReplacementTracked,
     IssueResolved,
     IssueReviewRequested,
 )
@@ -131,6 +132,7 @@ HANDLERS: Mapping[type[Payload], Handler] = {
     IssueReplacementDelayed: for_thread(replacements.on_replacement_dated),
     IssueReplacementShipped: for_thread(replacements.on_replacement_shipped),
     IssueReplacementPartShipped: for_thread(replacements.on_replacement_part_shipped),
+    IssueReplacementTracked: for_thread(replacements.on_replacement_tracked),
     IssueReplacementDeliveryChanged: for_thread(replacements.on_replacement_delivery_changed),
     IssueCollectionRequested: for_thread(issue_collections.on_collection_requested),
     IssueCollectionBooked: for_thread(issue_collections.on_collection_booked),

@@ -24,7 +24,8 @@ class ReplacementShipment:
     """Shipment of a replacement: its newest announced date with its version (0: when it was ordered).
 
     `confirmed_version` is the version of the newest event: one that confirms the announced date is no new promise.
-    `superseded_version` is the version of the date that was announced before.
+    `superseded_version` is the version of the date that was announced before. `times_unshipped` counts how often it was
+    announced as shipped and did not leave.
     """
 
     replacement_id: UUID
@@ -33,6 +34,7 @@ class ReplacementShipment:
     confirmed_version: int = 0
     superseded_version: int = 0
     shipped: bool = False
+    times_unshipped: int = 0
 
 
 class PendingNotice(StrEnum):

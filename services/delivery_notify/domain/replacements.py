@@ -11,6 +11,7 @@ from libs.common.events.issues import (
     IssueReplacementPartShipped,
     IssueReplacementPromised,
     IssueReplacementShipped,
+    IssueReplacementTracked,
 )
 from libs.common.events.notices import NoticeKind, PromiseSubject
 from libs.common.events.values import LineQuantity
@@ -30,6 +31,11 @@ SUPERSEDED_BY_DATE = PENDING_ISSUE_NOTICES - {NoticeKind.COLLECTION_BOOKED, Noti
 
 SUPERSEDED_BY_REPLACEMENT = PENDING_ISSUE_NOTICES - {NoticeKind.COLLECTION_BOOKED}
 """Superseded by another replacement or by its shipment: also the question about alternatives."""
+
+SHIPMENT_NOTICES = frozenset({NoticeKind.REPLACEMENT_SHIPPED, NoticeKind.REPLACEMENT_PART_SHIPPED})
+
+UNSHIPPED = "units_unshipped"
+"""Cause of a new date for units that were announced as shipped."""
 
 
 def on_replacement_ordered(decision: ConversationDecision, thread: IssueThread, event: IssueReplacementOrdered) -> None:
@@ -61,7 +67,8 @@ def on_replacement_dated(
         decision.ignore("replacement_replaced")
         return
     same = known if known and known.replacement_id == replacement_id else None
-    if same and (same.shipped or event.version <= same.confirmed_version):
+    is_unshipped = isinstance(event, IssueReplacementDelayed) and event.cause == UNSHIPPED
+    if same and ((same.shipped and not is_unshipped) or event.version <= same.confirmed_version):
         decision.ignore("older_promise")
         return
     if same and same.ship_date == event.ship_date:
@@ -72,6 +79,10 @@ def on_replacement_dated(
     past = (*thread.past_replacements, known.replacement_id) if known and not same else thread.past_replacements
     superseded = same.version if same else max(0, event.version - 1)
     shipment = ReplacementShipment(replacement_id, event.ship_date, event.version, event.version, superseded)
+    if same:
+        shipment = replace(shipment, times_unshipped=same.times_unshipped + is_unshipped)
+    if is_unshipped:
+        withdraw_issue(decision, event.issue_id, SHIPMENT_NOTICES, "unshipped")
     thread = _with_shipment(decision, thread, shipment, past)
     _record(decision, thread, event.TYPE.removesuffix(".v1"))
     if known and not same:
@@ -105,7 +116,28 @@ def on_replacement_shipped(decision: ConversationDecision, thread: IssueThread, 
         tracking_number=event.tracking_number,
         **issue_facts(decision.state, thread),
     )
-    notify_issue(decision, thread, NoticeKind.REPLACEMENT_SHIPPED, facts, cause=(event.replacement_id,))
+    again = (shipment.times_unshipped,) if shipment.times_unshipped else ()
+    notify_issue(decision, thread, NoticeKind.REPLACEMENT_SHIPPED, facts, cause=(event.replacement_id, *again))
+
+
+def on_replacement_tracked(decision: ConversationDecision, thread: IssueThread, event: IssueReplacementTracked) -> None:
+    """Announce a tracking number that became known after the shipment was announced, or changed."""
+    known = thread.replacement
+    if event.tracking_number is None or event.tracking_number == event.previous_tracking_number:
+        decision.ignore("no_tracking_number")
+        return
+    if known is None or known.replacement_id != event.replacement_id or not known.shipped:
+        decision.ignore("shipment_not_announced")
+        return
+    facts = NoticeFacts(
+        day=event.expected_delivery_date,
+        carrier=event.carrier,
+        tracking_number=event.tracking_number,
+        **issue_facts(decision.state, thread),
+    )
+    withdraw_issue(decision, event.issue_id, frozenset({NoticeKind.REPLACEMENT_SHIPPED}), "superseded")
+    cause = (event.replacement_id, event.tracking_number)
+    notify_issue(decision, thread, NoticeKind.REPLACEMENT_SHIPPED, facts, cause=cause)
 
 
 def on_replacement_part_shipped(

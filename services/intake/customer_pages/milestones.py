@@ -25,7 +25,9 @@ _VISIT_DATES: dict[str, str] = {
 }
 """Field with the date that the customer expects, by event."""
 
-_OUTBOUND = frozenset({*_SHIP_DATES, *_DELIVERY_DATES, issues.IssueReplacementDelivered.TYPE})
+_OUTBOUND = frozenset(
+    {*_SHIP_DATES, *_DELIVERY_DATES, issues.IssueReplacementTracked.TYPE, issues.IssueReplacementDelivered.TYPE}
+)
 _WITHOUT_RESOLUTION = frozenset({IssueStatus.CANCELLED, IssueStatus.REJECTED})
 
 Event = Mapping[str, Any]
@@ -70,7 +72,7 @@ def _reported(timeline: Timeline) -> Event | None:
 def _outbound(timeline: Timeline, *, is_open: bool) -> list[Milestone]:
     """`is_open`: the customer has a choice, so that no date for the replacement holds."""
     events = current_replacement(timeline)
-    shipped = last_event(events, issues.IssueReplacementShipped.TYPE)
+    shipped = _last_shipment(events)
     if not events or (shipped is None and _is_refunded_instead(timeline)):
         return []
     delivered = last_event(events, issues.IssueReplacementDelivered.TYPE)
@@ -78,6 +80,12 @@ def _outbound(timeline: Timeline, *, is_open: bool) -> list[Milestone]:
         _milestone("shipped", shipped, None if is_open else _last_date(events, _SHIP_DATES)),
         _milestone("delivered", delivered, _last_date(events, _DELIVERY_DATES)),
     ]
+
+
+def _last_shipment(events: Timeline) -> Event | None:
+    """Return the shipment of the whole replacement; none where its units did not leave after all."""
+    last = [event for event in events if event["type"] in (*_SHIP_DATES, issues.IssueReplacementShipped.TYPE)]
+    return last[-1] if last and last[-1]["type"] == issues.IssueReplacementShipped.TYPE else None
 
 
 def current_replacement(timeline: Timeline) -> Timeline:

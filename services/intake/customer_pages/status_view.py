@@ -121,7 +121,11 @@ def _next_update(timeline: Timeline) -> date | None:
 
 def _last_parcel(timeline: Timeline) -> Mapping[str, Any]:
     """Return the data of the parcel of the present replacement that left last."""
-    parcels = (issues.IssueReplacementShipped.TYPE, issues.IssueReplacementPartShipped.TYPE)
+    parcels = (
+        issues.IssueReplacementShipped.TYPE,
+        issues.IssueReplacementPartShipped.TYPE,
+        issues.IssueReplacementTracked.TYPE,
+    )
     sent = [event["data"] for event in current_replacement(timeline) if event["type"] in parcels]
     return sent[-1] if sent else {}
 

@@ -21,6 +21,7 @@ from libs.common.events.issues.outbound import (
     IssueReplacementPartShipped,
     IssueReplacementPromised,
     IssueReplacementShipped,
+    IssueReplacementTracked,
 )
 from libs.common.events.issues.outcome import (
     IssueCancelled,
@@ -71,6 +72,7 @@ __all__ = [
     "IssueReplacementPartShipped",
     "IssueReplacementPromised",
     "IssueReplacementShipped",
+    "IssueReplacementTracked",
     "IssueReported",
     "IssueResolved",
     "IssueReviewRequested",

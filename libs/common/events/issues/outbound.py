@@ -103,6 +103,25 @@ class IssueReplacementShipped(IssueEvent):
     """Tracking number, if known."""
 
 
+class IssueReplacementTracked(IssueEvent):
+    """The tracking number of a shipped replacement, or of one parcel of it, became known or changed."""
+
+    TYPE: ClassVar = "issue.replacement_tracked.v1"
+
+    replacement_id: UUID
+    """Replacement order."""
+    carrier: str | None = None
+    """Carrier, if known."""
+    tracking_number: str | None = None
+    """Tracking number, if known."""
+    previous_tracking_number: str | None = None
+    """Tracking number announced before, if any."""
+    expected_delivery_date: Day
+    """Expected delivery day of this parcel."""
+    changed_at: UtcTime
+    """Time of the change."""
+
+
 class IssueReplacementDeliveryChanged(IssueEvent):
     """The expected delivery day of a shipped replacement changed."""
 

@@ -246,6 +246,11 @@ def extend_promise(decision: CaseDecision, ship_date: date) -> None:
     _repeat_order(decision)
 
 
+def promise_later(decision: CaseDecision, ship_date: date, cause: str) -> None:
+    """Promise and announce the date of units that were announced as shipped and did not leave."""
+    _add_promise(decision, ship_date, cause)
+
+
 def _miss_promise(decision: CaseDecision) -> None:
     """Announce the next open day before the promised day ends without a shipment."""
     missed_promises = decision.case.outbound.missed_promises + 1

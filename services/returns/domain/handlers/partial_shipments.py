@@ -28,8 +28,12 @@ def parcel_id_of(event: ReplacementShipped) -> str:
 
 def skip_known_parcel(decision: CaseDecision, event: ReplacementShipped) -> bool:
     """Skip a shipment event whose parcel is recorded."""
-    if any(parcel.parcel_id == parcel_id_of(event) for parcel in decision.case.outbound.parcels):
+    leg, parcel_id = decision.case.outbound, parcel_id_of(event)
+    if any(parcel.parcel_id == parcel_id for parcel in leg.parcels):
         decision.ignore("duplicate")
+        return True
+    if parcel_id in leg.called_off and event.shipped_at <= leg.called_off[parcel_id]:
+        decision.ignore("called_off")
         return True
     return False
 

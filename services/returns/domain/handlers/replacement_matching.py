@@ -13,6 +13,7 @@ from libs.common.events.warehouse import (
     ReplacementDelayed,
     ReplacementRecalled,
     ReplacementRejected,
+    ReplacementShipmentChanged,
     ReplacementShipped,
 )
 from services.returns.domain.context import CaseDecision
@@ -30,6 +31,7 @@ ReplacementEvent = (
     | ReplacementRejected
     | ReplacementDelayed
     | ReplacementRecalled
+    | ReplacementShipmentChanged
     | ParcelException
     | MovementEvent
 )

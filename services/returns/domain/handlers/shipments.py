@@ -203,13 +203,13 @@ def exception_reported(decision: CaseDecision, event: ParcelException) -> None:
     elif event.expected_delivery_date is None:
         decision.open_review(ReviewCause.PARCEL_EXCEPTION)
     else:
-        _move_delivery(decision, event, max(event.expected_delivery_date, decision.today))
+        key = decision.case.outbound.parcel_key(event.shipment_id, event.tracking_number)
+        move_delivery(decision, key, max(event.expected_delivery_date, decision.today), event.code)
 
 
-def _move_delivery(decision: CaseDecision, event: ParcelException, expected: date) -> None:
-    """Record and announce another delivery day; of several parcels the last one counts."""
+def move_delivery(decision: CaseDecision, key: str, expected: date, cause: str | None) -> None:
+    """Record and announce another delivery day of a parcel; of several parcels the last one counts."""
     leg = decision.case.outbound
-    key = leg.parcel_key(event.shipment_id, event.tracking_number)
     # The rest of a part that had shipped was cancelled: no day was announced for the whole replacement.
     previous = leg.expected_delivery or max((each.expected_delivery for each in leg.parcels), default=expected)
     parcels = tuple(
@@ -228,7 +228,7 @@ def _move_delivery(decision: CaseDecision, event: ParcelException, expected: dat
             replacement_id=leg.replacement_id,
             previous_date=previous,
             expected_delivery_date=last,
-            cause=event.code,
+            cause=cause,
             changed_at=decision.now,
         )
     )

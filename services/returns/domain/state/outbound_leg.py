@@ -46,6 +46,8 @@ class Parcel:
     carrier: str | None = None
     tracking_number: str | None = None
     serials: tuple[str, ...] = ()
+    changed_at: datetime | None = None
+    """Time of the warehouse's newest change of it."""
     handed_to: str | None = None
     """Receiver, if not the customer: a neighbour, a locker."""
 
@@ -74,6 +76,8 @@ class OutboundLeg:
     turned_back: Mapping[str, datetime] = field(default_factory=dict)
     returned: UnitCounts = field(default_factory=dict)
     surplus: UnitCounts = field(default_factory=dict)
+    called_off: Mapping[str, datetime] = field(default_factory=dict)
+    """Parcels that did not leave after all, with the time of that."""
     promises: tuple[ShipPromise, ...] = ()
     order_attempts: int = 0
     missed_promises: int = 0
