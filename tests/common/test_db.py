@@ -9,7 +9,8 @@ import asyncpg
 import pytest
 
 from libs.common.postgres.pool import create_pool, is_transient
-from tests.conftest import MakeDatabase
+from tests.conftest import MakeDatabase, as_owner
+from tests.faults.next_release import add_columns
 
 
 @asynccontextmanager
@@ -59,3 +60,21 @@ async def test_a_session_that_was_ended_without_its_end_being_heard_passes_and_i
         assert await pool.fetchval("SELECT 1") == 1
         pool.terminate()  # in order it would wait for the end
     await admin.close()
+
+
+async def test_a_statement_prepared_before_a_migration_is_tried_again(database: MakeDatabase) -> None:
+    url = await database("loyalty")
+    pool = await create_pool(url, size=1, application_name="test")
+    query = "SELECT * FROM memberships"
+    await pool.fetch(query)
+    await add_columns(as_owner(url), "of_next_release")
+    with pytest.raises(asyncpg.InvalidCachedStatementError) as caught:
+        async with pool.acquire() as conn, conn.transaction():
+            await conn.fetch(query)
+    assert is_transient(caught.value)
+    assert await pool.fetch(query) == []
+    await pool.close()
+
+
+def test_a_lack_of_memory_passes() -> None:
+    assert is_transient(MemoryError())

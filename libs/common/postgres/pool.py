@@ -30,8 +30,12 @@ TRANSIENT: tuple[type[Exception], ...] = (
     asyncpg.LockNotAvailableError,
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.InvalidCachedStatementError,
+    asyncpg.OutdatedSchemaCacheError,
+    MemoryError,
 )
-"""Errors after which a retry may succeed: connection, deadlock, serialisation, restart, full disk."""
+"""Errors after which a retry may succeed: connection, deadlock, serialisation, restart, full disk or memory, or a
+statement that was prepared before a migration changed its table."""
 
 
 def is_transient(error: BaseException) -> bool:

@@ -47,7 +47,9 @@ _REVERSED_CAUSES = """
         EXISTS (SELECT FROM entries e WHERE e.issue_id = w.issue_id AND e.customer_id <> w.customer_id)
         OR EXISTS (SELECT FROM withheld_grants r WHERE r.issue_id = w.issue_id AND r.customer_id <> w.customer_id))
     ORDER BY 1"""
-_MEMBERSHIPS = "SELECT * FROM memberships WHERE customer_id = ANY($1) ORDER BY customer_id FOR UPDATE"
+_MEMBERSHIPS = """
+    SELECT customer_id, tier, since, until, expiry_notified_until FROM memberships
+    WHERE customer_id = ANY($1) ORDER BY customer_id FOR UPDATE"""
 _DROP_MEMBERSHIP = "DELETE FROM memberships WHERE customer_id = $1"
 
 

@@ -36,7 +36,9 @@ _LOCK_NEW_CUSTOMERS = """
         ORDER BY lock_key) AS new"""
 _LOCK_BALANCES = "SELECT * FROM balances WHERE customer_id = ANY($1) ORDER BY customer_id FOR UPDATE"
 # Not joined to balances: a statement that waits for a lock keeps its old snapshot of the other tables.
-_MEMBERSHIPS = "SELECT * FROM memberships WHERE customer_id = ANY($1)"
+# Columns by name: the release before a migration runs on with the columns that it adds.
+_MEMBERSHIPS = """
+    SELECT customer_id, tier, since, until, expiry_notified_until FROM memberships WHERE customer_id = ANY($1)"""
 # Lots with points to move, lots of the period of limits and tiers, and lots that the events refer to. `LATERAL` with
 # `LIMIT` finds the grant of each lot by its id; a join read all entries.
 _LOTS = """
@@ -48,7 +50,9 @@ _LOTS = """
         OR e.order_id = ANY($4)
         OR l.lot_id = ANY (ARRAY(SELECT lot_id FROM entries WHERE cause = ANY($5) AND kind = 'reserve')))
     ORDER BY l.granted_at, e.number"""
-_WITHHELD = "SELECT * FROM withheld_grants WHERE issue_id = ANY($1)"
+_WITHHELD = """
+    SELECT cause, customer_id, issue_id, code, at, order_id, points, review_by, inputs, staff, note
+    FROM withheld_grants WHERE issue_id = ANY($1)"""
 _SPENDING = """
     SELECT DISTINCT cause FROM entries
     WHERE kind IN ('reserve', 'return') AND order_id = ANY (
@@ -61,7 +65,9 @@ _PURCHASES = """
            body ->> 'kept_lines' AS lines, body ->> 'spent_points' AS spent_points,
            body ->> 'spent_value' AS spent_value, body ->> 'goods_amount' AS goods_amount
     FROM orders WHERE key = ANY($1)"""
-_REFUNDS = "SELECT * FROM refunds WHERE order_id = ANY($1)"
+_REFUNDS = """
+    SELECT refund_id, customer_id, order_id, amount, currency, at, line_amounts, is_lost
+    FROM refunds WHERE order_id = ANY($1)"""
 _ADJUSTMENTS = "SELECT DISTINCT customer_id, cause FROM entries WHERE customer_id = ANY($1) AND cause = ANY($2)"
 _BIRTHDAYS = "SELECT customer_id, month_day FROM birthdays WHERE customer_id = ANY($1)"
 
@@ -98,10 +104,12 @@ class LedgerStore:
         await conn.execute(_LOCK_NEW_CUSTOMERS, keys)
         return {row["customer_id"]: row for row in await conn.fetch(_LOCK_BALANCES, sorted(keys))}
 
-    async def read_account(self, conn: Connection, customer_id: str, now: datetime) -> PointsAccount:
-        """Return the account of a locked customer, with its lots and its membership."""
+    async def read_account(
+        self, conn: Connection, customer_id: str, now: datetime, references: BatchReferences | None = None
+    ) -> PointsAccount:
+        """Return the account of a locked customer, with its lots, its membership and the rows that are referred to."""
         balances = await self.lock(conn, [customer_id])
-        rows = await self._read(conn, [customer_id], BatchReferences(), newest=now)
+        rows = await self._read(conn, [customer_id], references or BatchReferences(), newest=now)
         return account_of(customer_id, balances.get(customer_id), rows[customer_id])
 
     async def _read(
