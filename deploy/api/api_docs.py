@@ -20,7 +20,7 @@ from libs.common.events.sources import PARTNERS
 from libs.common.events.topics import SERVICES, TOPICS, Direction
 from libs.common.runtime.service import Service
 
-_PLACEHOLDER_SETTINGS = {
+PLACEHOLDER_SETTINGS = {
     "database_url": "postgresql://localhost/none",
     "kafka_bootstrap_servers": "localhost:9092",
     "evidence_dir": "photos",
@@ -46,7 +46,7 @@ def documents() -> Mapping[str, str]:
 
 def example_app(name: str, **settings_besides: Any) -> FastAPI:
     """The app of a service as it is wired, with settings that lead nowhere: to be looked at, not to be run."""
-    given = {**_PLACEHOLDER_SETTINGS, **settings_besides}
+    given = {**PLACEHOLDER_SETTINGS, **settings_besides}
     settings = settings_class(name).model_validate(given)
     app: FastAPI = importlib.import_module(f"services.{name}.app").create_app(settings)
     return app

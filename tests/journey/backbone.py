@@ -110,7 +110,7 @@ class Backbone:
         everything = tuple(values.LineQuantity(line_id=each.line_id, quantity=each.quantity) for each in lines)
         await self.publish(storefront.OrderShipped(order_id=order_id, lines=everything, shipped_at=now))
         await self.publish(storefront.OrderDelivered(order_id=order_id, lines=everything, delivered_at=now))
-        await eventually(lambda: self._order_is_known(order_id), f"every service knows {order_id}")
+        await eventually(lambda: self._order_is_known(order_id), f"every service knows {order_id}", seconds=60)
 
     async def _order_is_known(self, order_id: str) -> bool:
         """Read from the databases, since no route shows an order."""

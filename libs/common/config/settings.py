@@ -106,15 +106,15 @@ class SettingsError(SystemExit):
     """Invalid settings; the message names each variable, its fault and the remedy."""
 
 
-def load(settings: type[S]) -> S:
-    """Read settings; on errors exit with a message that names every invalid variable."""
+def load(settings: type[S], **given: Any) -> S:
+    """Read settings besides those given; on errors exit with a message that names every invalid variable."""
     from_files: dict[str, Any] = {
         field: Path(os.environ[f"{field.upper()}_FILE"]).read_text(encoding="utf-8").strip()
         for field in settings.model_fields
         if f"{field.upper()}_FILE" in os.environ
     }
     try:
-        return settings(**from_files)
+        return settings(**given, **from_files)
     except ValidationError as error:
         message = "Invalid settings:\n" + "\n".join(f"  {_fault(e)}" for e in error.errors())
         print(message, file=sys.stderr)  # noqa: T201 - before logging is set up

@@ -48,7 +48,7 @@ def record_report(
     decision.entitle(report.issue_id, units)
     decision.hold_reference(report)
     decision.change(order_by_issue={**decision.state.order_by_issue, report.issue_id: decision.order.order_id})
-    skus, due_at = _skus(decision.order, report), decide_by(report, decision.rules)
+    skus, due_at = skus_of(decision.order, report), decide_by(report, decision.rules)
     decision.emit(IssueRecorded(report, units, None, skus, missing, due_at), reported_event(report))
 
 
@@ -59,7 +59,7 @@ def accept(decision: OrderDecision, report: Report, units: tuple[Unit, ...]) -> 
 
 def reject(decision: OrderDecision, report: Report, refusal: Refusal) -> None:
     decision.change(order_by_issue={**decision.state.order_by_issue, report.issue_id: decision.order.order_id})
-    recorded = IssueRecorded(report, refusal=refusal, skus=_skus(decision.order, report))
+    recorded = IssueRecorded(report, refusal=refusal, skus=skus_of(decision.order, report))
     decision.emit(recorded, rejected_event(report, refusal, decision.now))
 
 
@@ -68,7 +68,7 @@ def decide_by(report: Report, rules: IntakeRules) -> datetime:
     return rules.hours.after(report.reported_at, rules.targets.decision)
 
 
-def _skus(order: Order, report: Report) -> tuple[str, ...]:
+def skus_of(order: Order, report: Report) -> tuple[str, ...]:
     lines = [order.purchase.line(line.line_id) for line in report.submission.lines] if order.purchase else []
     return tuple(sorted({line.sku for line in lines if line}))
 

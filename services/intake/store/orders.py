@@ -50,6 +50,13 @@ class Orders:
         states = {key: rows.state_of(key, version, order) for key, (version, order) in known.items()}
         return states | {key: rows.state_of(key) for key in needed.orders if key not in known}
 
+    async def load_with_reports(self, conn: Connection, order_id: str, issue_ids: set[UUID]) -> OrderState:
+        """Load and lock one order with the rows of these reports, for their restoration."""
+        known = await self._table.load(conn, [order_id])
+        needed = _NeededRows(orders={order_id}, issues=issue_ids, reports=issue_ids)
+        rows = await _read_rows(conn, needed, known)
+        return rows.state_of(order_id, *known.get(order_id, ()))
+
     def decide(self, state: OrderState | None, event: AnyEvent, now: datetime) -> tuple[OrderState | None, Facts]:
         return domain.decide(state, event, now, self.rules)
 

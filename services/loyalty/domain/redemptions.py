@@ -83,22 +83,22 @@ def release(decision: LedgerDecision, command: ReleaseRedemption) -> None:
     redemption = _find_or_ignore(decision, command.redemption_id, RedemptionState.RESERVED)
     if redemption:
         decision.cancel_timer(timer_name(RESERVATION, redemption.redemption_id))
-        _restore(decision, redemption, EntryKind.RELEASE, "released")
+        restore_points(decision, redemption, EntryKind.RELEASE, "released")
 
 
 def on_reservation_expired(decision: LedgerDecision, redemption_id: str) -> None:
     redemption = _find_or_ignore(decision, UUID(redemption_id), RedemptionState.RESERVED)
     if redemption:
-        _restore(decision, redemption, EntryKind.RELEASE, "reservation_expired")
+        restore_points(decision, redemption, EntryKind.RELEASE, "reservation_expired")
 
 
 def return_points(decision: LedgerDecision, command: ReturnRedemption) -> None:
     redemption = _find_or_ignore(decision, command.redemption_id, RedemptionState.COMMITTED)
     if redemption:
-        _restore(decision, redemption, EntryKind.RETURN, "returned")
+        restore_points(decision, redemption, EntryKind.RETURN, "returned")
 
 
-def _restore(decision: LedgerDecision, redemption: Redemption, kind: EntryKind, text: str) -> None:
+def restore_points(decision: LedgerDecision, redemption: Redemption, kind: EntryKind, text: str) -> None:
     """Make the points available again: they pay debts first, and expire if their last day is over."""
     released = kind is EntryKind.RELEASE
     source = LedgerAccount.RESERVED if released else LedgerAccount.SPENT
@@ -122,11 +122,11 @@ def return_spent_points(decision: LedgerDecision, order_id: str) -> None:
     for redemption in decision.state.redemptions.values():
         if redemption.order_id == order_id and redemption.state is RedemptionState.COMMITTED:
             returned = sum(redemption.returned.values())
-            _return_part(decision, redemption, min(due, redemption.points) - returned)
+            return_part(decision, redemption, min(due, redemption.points) - returned)
             due -= min(due, redemption.points)
 
 
-def _return_part(decision: LedgerDecision, redemption: Redemption, points: int) -> None:
+def return_part(decision: LedgerDecision, redemption: Redemption, points: int) -> None:
     """Return some of the points of a redemption, to the lots that they came from."""
     if points <= 0:
         return
