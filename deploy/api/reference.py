@@ -171,7 +171,7 @@ def metrics_page() -> str:
         "The counter `sakidashi.outcomes` has the attributes `outcome` and `reason`; `GET /ops/counters` of",
         "each service shows the same figures. `ignored`: the event changed nothing, rightly. `anomaly`: the",
         "event should not have happened. Other outcomes: `dead_lettered`, `replayed`, `retried`, `notice`,",
-        "`staff_notice`, `relay_restarted`, `timer_failed`, `lost_to_retention`.",
+        "`staff_notice`, `relay_restarted`, `timer_failed`, `lost_to_retention`, `reconciled`.",
     ]
     for outcome in ("anomaly", "ignored"):
         text += ["", f"## {outcome}", "", "| Reason | Service |", "| --- | --- |"]

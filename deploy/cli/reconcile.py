@@ -12,9 +12,12 @@ import typer
 
 from deploy.database_urls import databases
 from deploy.reconciliation.comparison import compare
+from deploy.reconciliation.desk import open_desk_items
 from deploy.reconciliation.discrepancies import Discrepancy
 from deploy.reconciliation.reading import Connections, IncompleteDatabasesError, connected, read_snapshot
 from deploy.reconciliation.republication import publish_again
+from libs.common.telemetry.counters import Counters
+from libs.common.telemetry.providers import meter_provider, service_resource
 
 FOUND, NOT_ASKED = 1, 2
 """Exit codes: differences were found; the databases could not be read."""
@@ -40,10 +43,32 @@ async def reconcile(connections: Connections, scope: Scope, now: datetime) -> li
     return [finding for finding in found if finding.identity in again]
 
 
-async def _run(urls: dict[str, str], scope: Scope, redrive: bool, prefix: str) -> tuple[list[Discrepancy], int]:
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """Findings of a run, and how many events and desk items it published."""
+
+    found: Sequence[Discrepancy]
+    published: int = 0
+    desk_items: int = 0
+
+
+async def _run(urls: dict[str, str], scope: Scope, redrive: bool, desk: bool, prefix: str) -> Reconciled:
     async with connected(urls) as connections:
-        found = await reconcile(connections, scope, datetime.now(UTC))
-        return found, await publish_again(connections, found, prefix) if redrive else 0
+        now = datetime.now(UTC)
+        found = await reconcile(connections, scope, now)
+        published = await publish_again(connections, found, prefix) if redrive else 0
+        return Reconciled(found, published, await open_desk_items(connections, found, now, prefix) if desk else 0)
+
+
+def _count(found: Sequence[Discrepancy], endpoint: str | None) -> None:
+    """Export the findings by kind as `sakidashi.outcomes`, where an OTLP endpoint is set."""
+    if not endpoint:
+        return
+    provider = meter_provider(service_resource("reconciliation"), endpoint)
+    counters = Counters(provider.get_meter("sakidashi"))
+    for finding in found:
+        counters.add("reconciled", finding.kind.value)
+    provider.shutdown()
 
 
 def main(
@@ -53,27 +78,40 @@ def main(
     ] = 60,
     days: Annotated[int, typer.Option(min=1, max=45, help="Days looked back; open issues count always.")] = 30,
     second_look_seconds: Annotated[
-        float, typer.Option(min=0, help="Pause before differences of unknown age are looked at again.")
+        float,
+        typer.Option(
+            envvar="RECONCILE_SECOND_LOOK_SECONDS",
+            min=0,
+            help="Pause before differences of unknown age are looked at again.",
+        ),
     ] = 60.0,
     redrive: Annotated[bool, typer.Option("--redrive", help="Publish the lost events again.")] = False,
+    desk: Annotated[bool, typer.Option("--desk", help="Show staff what no event repairs, at the desk.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
     prefix: Annotated[str, typer.Option(envvar="KAFKA_TOPIC_PREFIX", help="Prefix of all topic names.")] = "",
+    otlp_endpoint: Annotated[
+        str | None, typer.Option(envvar="OTEL_EXPORTER_OTLP_ENDPOINT", help="Count the findings there, by kind.")
+    ] = None,
 ) -> None:
     """Name what the services lost or disagree about, and publish it again with --redrive.
 
     Exit code 0: nothing found. 1: differences found (also where --redrive repairs them). 2: a database could not be
-    read. The runtime roles of the services are enough; without --redrive everything is read in read-only transactions.
+    read. The runtime roles of the services are enough; without --redrive and --desk everything is read in read-only
+    transactions.
     """
     scope = Scope(days, timedelta(minutes=grace_minutes), timedelta(seconds=second_look_seconds))
     try:
-        found, published = asyncio.run(_run(databases(database_urls), scope, redrive, prefix))
+        result = asyncio.run(_run(databases(database_urls), scope, redrive, desk, prefix))
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, IncompleteDatabasesError) as error:
         typer.echo(f"could not read the databases: {type(error).__name__}: {error}", err=True)
         raise typer.Exit(NOT_ASKED) from None
-    _print(found, as_json)
+    _count(result.found, otlp_endpoint)
+    _print(result.found, as_json)
     if redrive:
-        typer.echo(f"published again: {published}", err=True)
-    raise typer.Exit(FOUND if found else 0)
+        typer.echo(f"published again: {result.published}", err=True)
+    if desk:
+        typer.echo(f"shown at the desk: {result.desk_items}", err=True)
+    raise typer.Exit(FOUND if result.found else 0)
 
 
 def _print(found: Sequence[Discrepancy], as_json: bool) -> None:

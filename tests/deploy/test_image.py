@@ -58,7 +58,7 @@ def test_packages_come_from_the_lock_by_hash() -> None:
 
 def test_what_is_copied_reaches_the_builder() -> None:
     let_through = re.findall(r"^!(\S+)$", (ROOT / ".dockerignore").read_text(encoding="utf-8"), flags=re.MULTILINE)
-    sources = [source for stage in ("packages", "services", "partners") for source in copied(stage)]
+    sources = [source for stage in ("packages", "services", "partners", "operations") for source in copied(stage)]
     assert set(sources) == set(let_through)
 
 
@@ -80,6 +80,13 @@ def test_what_is_copied_is_enough_for_every_partner(tmp_path: Path) -> None:
     answer = imports(
         tmp_path, *(f"deploy.demo.partners.{name}" for name in ("storefront", "warehouse", "courier", "payment"))
     )
+    assert answer.returncode == 0, answer.stderr
+
+
+def test_what_is_copied_is_enough_for_every_command_of_an_operator(tmp_path: Path) -> None:
+    lay_out(tmp_path, "services", "operations")
+    commands = ("main", "acls", "config_check", "offsets", "reconcile", "rejoin")
+    answer = imports(tmp_path, *(f"deploy.cli.{name}" for name in commands))
     assert answer.returncode == 0, answer.stderr
 
 

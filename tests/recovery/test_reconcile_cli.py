@@ -2,15 +2,21 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
 from typer.testing import CliRunner
 
 from deploy.cli.main import app
+from deploy.reconciliation.desk import open_desk_items
+from deploy.reconciliation.discrepancies import Discrepancy, DiscrepancyKind, Republication
+from deploy.reconciliation.reading import connected
 from libs.common.events.topics import SERVICES
 from tests.conftest import MakeDatabase
 
@@ -86,3 +92,47 @@ async def test_looking_changes_nothing(urls: dict[str, str]) -> None:
         assert await conn.fetchval("SELECT count(*) FROM outbox") == 0
     finally:
         await conn.close()
+
+
+async def test_staff_are_shown_what_no_event_repairs_once(urls: dict[str, str]) -> None:
+    now = datetime.now(UTC)
+    issue_id = UUID(await accept_issue(urls["intake"], now))
+    differs = Discrepancy(
+        DiscrepancyKind.STATUS_DIFFERS, issue_id, "O-1", now, "open here, closed there", remedy="look"
+    )
+    unknown = replace(differs, issue_id=uuid4())
+    repaired = replace(differs, redrive=Republication("intake", issue_id))
+    async with connected(urls) as connections:
+        for at in (now, now + timedelta(days=1)):
+            assert await open_desk_items(connections, [differs, differs, unknown, repaired], at) == 1
+        rows = await connections["returns"].fetch("SELECT topic, value FROM outbox")
+    events = [json.loads(row["value"]) for row in rows]
+    assert {(each["type"], each["data"]["issue_id"]) for each in events} == {
+        ("issue.anomaly_detected.v1", str(issue_id))
+    }
+    assert len({each["id"] for each in events}) == 1
+
+
+async def test_findings_are_counted_by_kind(urls: dict[str, str]) -> None:
+    await accept_issue(urls["intake"], datetime.now(UTC) - timedelta(hours=2))
+    async with metrics_sink() as (endpoint, received):
+        await run(urls, "--otlp-endpoint", endpoint)
+    assert any(b"case_missing" in body and b"reconciled" in body for body in received)
+
+
+@asynccontextmanager
+async def metrics_sink() -> AsyncIterator[tuple[str, list[bytes]]]:
+    """Return the address of an OTLP endpoint, and what it receives."""
+    received: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = int(re.search(rb"content-length: (\d+)", head, re.IGNORECASE)[1])  # type: ignore[index]
+        received.append(await reader.readexactly(length))
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", received

@@ -1,0 +1,52 @@
+"""Commands of a runbook page, run as they stand there."""
+
+import asyncio
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from deploy.local.paths import ROOT
+
+PAGES = ROOT / "docs" / "how-to"
+_BLOCK = re.compile(r"^ *```\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
+_SHELL = 'sakidashi() { "$PYTHON" -m deploy.cli "$@"; }; '
+
+
+def commands_of(page: str) -> list[str]:
+    """Return the lines of all code blocks of a page, in order."""
+    blocks = _BLOCK.findall((PAGES / page).read_text(encoding="utf-8"))
+    return [line.strip() for block in blocks for line in block.splitlines()]
+
+
+@dataclass(frozen=True)
+class Operator:
+    """Runs commands in a shell, with the variables that an operator has set."""
+
+    kafka: str
+    prefix: str
+    urls: Mapping[str, str]
+    python: str
+
+    async def run(self, command: str) -> tuple[int, str]:
+        """Return exit code and output of one line of a page."""
+        environment = {
+            "PYTHON": self.python,
+            "KAFKA_BOOTSTRAP_SERVERS": self.kafka,
+            "KAFKA_TOPIC_PREFIX": self.prefix,
+            "KAFKA_PARTITIONS": "6",
+            "DATABASE_URLS": " ".join(f"{name}={url}" for name, url in self.urls.items()),
+            "RECONCILE_GRACE_MINUTES": "0",
+            "RECONCILE_SECOND_LOOK_SECONDS": "0",
+        }
+        process = await asyncio.create_subprocess_exec(
+            "bash",
+            "-euc",
+            _SHELL + command,
+            cwd=ROOT,
+            env={**os.environ, **environment},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        output, _ = await process.communicate()
+        return process.returncode or 0, output.decode()
