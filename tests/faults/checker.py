@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -32,6 +32,7 @@ class FaultEvidence:
     subscribed: Sequence[SubscribedType]
     prefix: str = ""
     fault_free: bool = False
+    accepted_mails: Mapping[str, int] = field(default_factory=dict)
 
 
 async def read_evidence(
@@ -53,7 +54,8 @@ async def read_evidence(
     history.logs = {
         file.name: file.read_text("utf-8", "replace") for file in logs.glob("*.log") if _is_service_log(file.name)
     }
-    return FaultEvidence(history, poison, inbox_keys, subscribed, system.prefix, fault_free)
+    mails = system.infrastructure.mail.accepted
+    return FaultEvidence(history, poison, inbox_keys, subscribed, system.prefix, fault_free, mails)
 
 
 def _is_service_log(name: str) -> bool:
@@ -99,6 +101,7 @@ def _delivery_checks(evidence: FaultEvidence) -> list[tuple[str, Check]]:
     return [
         ("consumed_once", lambda _: _consumed_once(evidence)),
         *([("no_duplicates", lambda _: _no_duplicates(evidence))] if evidence.fault_free else []),
+        ("mails_arrived", lambda _: _mails_arrived(evidence)),
         ("poison_dead_lettered_once", lambda _: _poison_dead_lettered_once(evidence)),
     ]
 
@@ -134,6 +137,14 @@ def _no_duplicates(evidence: FaultEvidence) -> Iterator[Violation]:
         other = seen.setdefault(fact.identity, fact)
         if other is not fact and not fact.identity[0].startswith("/faults/"):
             yield violation(f"{fact.type} was published twice without a fault", other, fact)
+
+
+def _mails_arrived(evidence: FaultEvidence) -> Iterator[Violation]:
+    """The mail server has accepted each mail that is published as sent; by its Message-ID it may have it twice."""
+    arrived = {message_id.strip("<>").partition("@")[0] for message_id in evidence.accepted_mails}
+    for sent in evidence.history.of("notice.sent"):
+        if sent.data["channel"] == "email" and sent.data["notice_id"] not in arrived:
+            yield violation(f"notice {sent.data['notice_id']}: sent, and no mail server accepted it", sent)
 
 
 def _poison_dead_lettered_once(evidence: FaultEvidence) -> Iterator[Violation]:

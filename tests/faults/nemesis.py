@@ -8,17 +8,23 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import groupby
 
-from deploy.local.managed_process import NotReadyError
+import asyncpg
+
+from deploy.local.kafka import Broker
+from deploy.local.managed_process import ManagedProcess, NotReadyError
+from deploy.local.postgres import Postgres
 from libs.common.events.topics import SERVICES
 from tests.faults.disk import NoDiskError
-from tests.faults.replica import Replica
-from tests.faults.schedule import KAFKA, FaultKind, InjectedFault
+from tests.faults.next_release import add_columns
+from tests.faults.replica import Replica, limit_memory
+from tests.faults.schedule import KAFKA, MAIL, FaultKind, InjectedFault
 from tests.faults.system import FaultSystem
 
 STEP_SECONDS, START_SECONDS = 25.0, 60.0
 """The time for a started process to reach the step at which it dies, and the time to start."""
 
 SLOW_DELAY = 0.15
+MEGABYTE = 1024 * 1024
 
 
 @dataclass
@@ -66,6 +72,8 @@ class Nemesis:
             FaultKind.FREEZE: self._freeze,
             FaultKind.SCALE: self._scale,
             FaultKind.SKEW: self._skew,
+            FaultKind.MEMORY: self._limit_memory,
+            FaultKind.MIGRATE: self._migrate,
             FaultKind.CUT: self._link,
             FaultKind.SLOW: self._link,
             FaultKind.HALF_OPEN: self._link,
@@ -73,6 +81,7 @@ class Nemesis:
             FaultKind.RESTART: self._restart_server,
             FaultKind.CRASH: self._restart_server,
             FaultKind.DISK_FULL: self._fill_disk,
+            FaultKind.BUSY: self._refuse_mails,
         }
 
     # --- services -----------------------------------------------------------------------------------------------
@@ -144,6 +153,27 @@ class Nemesis:
         replica.skew = timedelta(0)
         replica.set_time(self.system.clock.now(), self.system.speed)
 
+    async def _limit_memory(self, fault: InjectedFault) -> None:
+        """Let allocations fail for a while, then kill it, as the kernel does under the limit of a container."""
+        replica = self._first(fault)
+        if not replica.alive:
+            return
+        limit_memory(replica.process.pid, int(fault.detail) * MEGABYTE)
+        self.injected.update(memory_limits=1)
+        await asyncio.sleep(fault.seconds)
+        await asyncio.to_thread(replica.process.kill)
+        self.injected.update(kills=1, rebalances=2)
+        replica.start()
+
+    async def _migrate(self, fault: InjectedFault) -> None:
+        number = self.injected["migrations"]
+        try:
+            await add_columns(self.system.owners[fault.target], f"of_next_release_{number}")
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:  # Postgres has faults of its own
+            self.log(f"        not migrated: {type(error).__name__}")
+        else:
+            self.injected.update(migrations=1)
+
     # --- links --------------------------------------------------------------------------------------------------
 
     async def _link(self, fault: InjectedFault) -> None:
@@ -163,21 +193,36 @@ class Nemesis:
 
     # --- servers ------------------------------------------------------------------------------------------------
 
+    def _server(self, fault: InjectedFault) -> Broker | Postgres | ManagedProcess:
+        infrastructure = self.system.infrastructure
+        servers: dict[str, Broker | Postgres | ManagedProcess] = {
+            KAFKA: infrastructure.broker,
+            MAIL: infrastructure.mail.process,
+        }
+        return servers.get(fault.target, infrastructure.postgres)
+
     async def _pause(self, fault: InjectedFault) -> None:
-        server = self.system.infrastructure.broker if fault.target == KAFKA else self.system.infrastructure.postgres
+        server = self._server(fault)
         server.pause()
         self.injected.update({f"{fault.target}_pauses": 1})
         await asyncio.sleep(fault.seconds)
         server.resume()
 
     async def _restart_server(self, fault: InjectedFault) -> None:
-        server = self.system.infrastructure.broker if fault.target == KAFKA else self.system.infrastructure.postgres
+        server = self._server(fault)
         await asyncio.to_thread(server.kill if fault.kind is FaultKind.CRASH else server.stop)
         self.injected.update(
             {"restarts": 1, f"{fault.target}_{'crashes' if fault.kind is FaultKind.CRASH else 'restarts'}": 1}
         )
         await asyncio.sleep(fault.seconds)
         await asyncio.to_thread(server.start)
+
+    async def _refuse_mails(self, fault: InjectedFault) -> None:
+        mail = self.system.infrastructure.mail
+        mail.refuse(True)
+        self.injected.update(mails_refused=1)
+        await asyncio.sleep(fault.seconds)
+        mail.refuse(False)
 
     async def _fill_disk(self, fault: InjectedFault) -> None:
         """Filled repeatedly, since Postgres frees space when it recycles its log."""
@@ -208,6 +253,11 @@ class Nemesis:
     async def heal(self) -> None:
         """Heal links, free the disk, and start the servers and the first replica of each service."""
         self.system.infrastructure.disk.free()
+        mail = self.system.infrastructure.mail
+        mail.refuse(False)
+        mail.process.resume()
+        if not mail.process.alive:
+            mail.process.start()
         for proxy in self.system.infrastructure.links.values():
             proxy.heal()
         for server in (self.system.infrastructure.broker, self.system.infrastructure.postgres):

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import psutil
+
 from deploy.demo.clock_driver import AdjustableClock
 from deploy.local.ports import LOOPBACK, kept_port
 from deploy.local.processes import ServiceProcess, Supervisor, answers_ok
@@ -73,3 +75,9 @@ def make_replica(
     own = {**env, "CLOCK_FILE": str(clock_file)}
     process = supervisor.start(f"{service}-{number}", command, own, kept_port())
     return Replica(service, process, clock)
+
+
+def limit_memory(pid: int, more: int) -> None:
+    """Let a running process use only this many bytes of address space more than it has."""
+    process = psutil.Process(pid)
+    process.rlimit(psutil.RLIMIT_AS, (process.memory_info().vms + more, psutil.RLIM_INFINITY))

@@ -18,17 +18,20 @@ class FaultKind(StrEnum):
     STEP = "step"  # dies at the step that `detail` names, the n-th time it comes there: "before_commit:2"
     FREEZE = "freeze"  # SIGSTOP for `seconds`
     SCALE = "scale"  # as many replicas as `detail` says, for `seconds`
+    MEMORY = "memory"  # may use only the megabytes in `detail` more, for `seconds`; killed and started again
+    MIGRATE = "migrate"  # a migration of the next release adds a column to each of its tables
     SKEW = "skew"  # its clock is off by the minutes in `detail`, for `seconds`
     CUT = "cut"  # the link to `detail` (kafka or postgres) is cut for `seconds`
     SLOW = "slow"  # the same link is slow
     HALF_OPEN = "half_open"  # the same link loses answers
-    PAUSE = "pause"  # Kafka or Postgres: SIGSTOP for `seconds`
+    PAUSE = "pause"  # Kafka, Postgres or the mail server: SIGSTOP for `seconds`
     RESTART = "restart"  # stopped in order, started after `seconds`
     CRASH = "crash"  # SIGKILL, started after `seconds`
     DISK_FULL = "disk_full"  # of Postgres, for `seconds`
+    BUSY = "busy"  # the mail server refuses every message for `seconds`
 
 
-KAFKA, POSTGRES = "kafka", "postgres"
+KAFKA, POSTGRES, MAIL = "kafka", "postgres", "mail"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,7 @@ def _lanes(targets: FaultTargets) -> Mapping[str, Sequence[_FaultTemplate]]:
     lanes: dict[str, Sequence[_FaultTemplate]] = {
         KAFKA: _KAFKA,
         POSTGRES: _POSTGRES if targets.disk else _POSTGRES[:-1],
+        MAIL: _MAIL,
     }
     for service, steps in targets.services.items():
         lanes[service] = (*_PROCESS, _FaultTemplate(FaultKind.STEP, 0.5, 1.5, 6, steps))
@@ -88,6 +92,8 @@ _PROCESS = (
     _FaultTemplate(FaultKind.TERM, 0.0, 2.0, 5),
     _FaultTemplate(FaultKind.FREEZE, 2.0, 10.0, 2),
     _FaultTemplate(FaultKind.SCALE, 4.0, 8.0, 4, ("3", "2")),
+    _FaultTemplate(FaultKind.MEMORY, 3.0, 6.0, 6, ("0", "16")),
+    _FaultTemplate(FaultKind.MIGRATE, 0.0, 0.0, 2),
     _FaultTemplate(FaultKind.SKEW, 8.0, 16.0, 0, ("-25", "-5", "5", "25")),
 )
 _LINKS = (
@@ -105,6 +111,11 @@ _POSTGRES = (
     _FaultTemplate(FaultKind.RESTART, 0.0, 2.0, 8),
     _FaultTemplate(FaultKind.CRASH, 0.0, 2.0, 8),
     _FaultTemplate(FaultKind.DISK_FULL, 2.0, 6.0, 8),
+)
+_MAIL = (
+    _FaultTemplate(FaultKind.BUSY, 2.0, 10.0, 3),
+    _FaultTemplate(FaultKind.PAUSE, 2.0, 10.0, 3),
+    _FaultTemplate(FaultKind.CRASH, 0.0, 5.0, 3),
 )
 _FIRST, _BETWEEN = (0.5, 6.0), (2.0, 9.0)
 

@@ -1,6 +1,6 @@
 """The smoke schedule of CI: one fault of each kind, failpoints at chosen steps, in about half a minute."""
 
-from tests.faults.schedule import KAFKA, POSTGRES, FaultKind, InjectedFault
+from tests.faults.schedule import KAFKA, MAIL, POSTGRES, FaultKind, InjectedFault
 
 SECONDS, DAYS_SECONDS = 24.0, 8.0
 
@@ -13,10 +13,14 @@ SMOKE_SCHEDULE = (
     InjectedFault(2, "delivery_notify", "delivery_notify", FaultKind.TERM, 0.5),
     InjectedFault(4, "loyalty", "loyalty", FaultKind.FREEZE, 7),
     InjectedFault(12, "loyalty", "loyalty", FaultKind.KILL, 0.5),
+    InjectedFault(9, "returns", "returns", FaultKind.MEMORY, 3, "0"),
+    InjectedFault(10, "delivery_notify", "delivery_notify", FaultKind.MIGRATE, 0),
     InjectedFault(6, "intake links", "intake", FaultKind.HALF_OPEN, 3, POSTGRES),
     InjectedFault(5, "returns links", "returns", FaultKind.CUT, 2, KAFKA),
     InjectedFault(9, "delivery_notify links", "delivery_notify", FaultKind.SLOW, 3, POSTGRES),
     InjectedFault(10, "loyalty links", "loyalty", FaultKind.SKEW, 4, "25"),
+    InjectedFault(6, "mail", MAIL, FaultKind.BUSY, 3),
+    InjectedFault(12, "mail", MAIL, FaultKind.CRASH, 1),
     InjectedFault(8, "kafka", KAFKA, FaultKind.CRASH, 0.5),
     InjectedFault(4, "postgres", POSTGRES, FaultKind.DISK_FULL, 2),
     InjectedFault(15, "postgres", POSTGRES, FaultKind.CRASH, 0.3),

@@ -25,6 +25,7 @@ from deploy.local.service_environment import ServiceEnvironment
 from libs.common.events.topics import SERVICES
 from libs.common.messaging.create_topics import create_topics
 from tests.faults.disk import Disk
+from tests.faults.mail_server import MailServer
 from tests.faults.proxy import Proxy
 from tests.faults.replica import Replica, make_replica
 from tests.faults.spans import Roots, span_sink
@@ -43,6 +44,7 @@ class FaultInfrastructure:
     postgres: Postgres
     disk: Disk
     folder: Path
+    mail: MailServer
     links: Mapping[tuple[str, str], Proxy]
 
 
@@ -74,12 +76,18 @@ def fault_infrastructure(*, disk: bool = True) -> Iterator[FaultInfrastructure]:
             },
             **{(name, "postgres"): Proxy(f"{name} postgres", kept_port(), port) for name in SERVICES},
         }
-        yield FaultInfrastructure(broker, server, small, folder, links)
+        mail = MailServer.in_folder(folder, FAULT_LOGS / "mail.log")
+        stack.callback(mail.process.kill)
+        mail.process.start()
+        yield FaultInfrastructure(broker, server, small, folder, mail, links)
 
 
 @dataclass
 class FaultSystem:
-    """The running system. `replicas` by service; the first of each is always meant to run."""
+    """The running system. `replicas` by service; the first of each is always meant to run.
+
+    `owners` are the URLs of the databases for the roles that migrate them.
+    """
 
     infrastructure: FaultInfrastructure
     supervisor: Supervisor
@@ -91,6 +99,7 @@ class FaultSystem:
     roots: Roots = field(default_factory=dict)
     replicas: dict[str, list[Replica]] = field(default_factory=dict)
     environments: dict[str, dict[str, str]] = field(default_factory=dict)
+    owners: dict[str, str] = field(default_factory=dict)
     started: int = 0
 
     @property
@@ -163,6 +172,7 @@ async def fault_system(
         assert isinstance(clock, AdjustableClock), "create() makes the class it is called on"
         keys = {caller: secrets.token_urlsafe(24) for caller in ("storefront", "ops")}
         running = FaultSystem(infrastructure, supervisor, urls, prefix, clock, keys, speed, roots)
+        running.owners = {service: database.owner_url for service, database in databases.items()}
         running.environments = {name: _environment(running, name, endpoint, links) for name in SERVICES}
         try:
             yield running
@@ -176,7 +186,8 @@ def _environment(running: FaultSystem, service: str, endpoint: str, links: bool)
         database = _through(database, running.link(service, "postgres").port)
         servers = f"{LOOPBACK}:{running.link(service, 'kafka').port}"
     photos = running.infrastructure.folder / "photos"
-    environment = ServiceEnvironment(servers, running.prefix, running.keys, LINK_SECRET, photos)
+    mail = running.infrastructure.mail.url
+    environment = ServiceEnvironment(servers, running.prefix, running.keys, LINK_SECRET, photos, smtp_url=mail)
     return {
         **environment.of(service, database, "http://localhost"),
         "KAFKA_SESSION_TIMEOUT_MS": SESSION_TIMEOUT_MS,

@@ -2,14 +2,18 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from deploy.verification.evidence import DatabaseEvidence, Fact, History, Row
 from deploy.verification.verdict import Violation
+from libs.common.events.notices import NoticeKind, NoticeSent
 from libs.common.events.registry import decode
 from libs.common.events.storefront import OrderCancelled
+from libs.common.events.values import Language
 from libs.common.messaging.inbox import event_key
 from tests.common import wire
 from tests.faults.checker import FaultEvidence, verdicts
@@ -74,3 +78,14 @@ def test_without_faults_a_repeat_on_the_topic_is_named() -> None:
     fault_evidence = evidence(marks=frozenset({mark()}), dead_letters=[DEAD_LETTER])
     history = replace(fault_evidence.history, facts=[CANCELLED, replace(CANCELLED, offset=8)])
     assert found(replace(fault_evidence, history=history, fault_free=True), "no_duplicates")
+
+
+def test_a_mail_that_no_server_accepted_is_named() -> None:
+    ids: dict[str, Any] = {"notice_id": UUID(int=1), "order_id": "a", "customer_id": "C-1"}
+    how: dict[str, Any] = {"channel": "email", "language": Language.JA, "sent_at": datetime(2026, 3, 2, tzinfo=UTC)}
+    sent = NoticeSent(**ids, kind=NoticeKind.REPLACEMENT_PROMISED, **how)
+    fact = Fact("notices", 0, 1, "C-1", wire.event_bytes(sent))
+    fault_evidence = evidence(marks=frozenset({mark()}), dead_letters=[DEAD_LETTER])
+    lost = replace(fault_evidence, history=replace(fault_evidence.history, facts=[fact]))
+    assert len(found(lost, "mails_arrived")) == 1
+    assert found(replace(lost, accepted_mails={f"<{UUID(int=1)}@example.jp>": 2}), "mails_arrived") == ()
