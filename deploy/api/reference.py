@@ -20,6 +20,7 @@ from deploy.api.api_docs import event_table, example_app
 from deploy.service_settings import settings_class
 from libs.common.config.settings import ServiceSettings
 from libs.common.events.topics import SERVICES
+from libs.common.telemetry.metrics import Metric
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docs" / "reference"
@@ -155,7 +156,7 @@ def http_page() -> str:
 
 
 def metrics_page() -> str:
-    """Outcomes and reasons that the services count."""
+    """Every metric with its attributes, and the reasons that the counter of outcomes has."""
     found: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     for service, call in _calls():
         match call:
@@ -168,6 +169,14 @@ def metrics_page() -> str:
     text = [
         "# Metrics",
         "",
+        "`GET /metrics` of each service, with the key of the caller `ops`, returns them in Prometheus' text",
+        "format: dots become underscores, a unit and `_total` are added. With `OTEL_EXPORTER_OTLP_ENDPOINT`",
+        "they are sent there too, every 15 s. Names without `sakidashi` are OpenTelemetry's own.",
+        "",
+        *_metrics_table(),
+        "",
+        "## Outcomes",
+        "",
         "The counter `sakidashi.outcomes` has the attributes `outcome` and `reason`; `GET /ops/counters` of",
         "each service shows the same figures. `ignored`: the event changed nothing, rightly. `anomaly`: the",
         "event should not have happened. Other outcomes: `dead_lettered`, `replayed`, `retried`, `notice`,",
@@ -177,6 +186,21 @@ def metrics_page() -> str:
         text += ["", f"## {outcome}", "", "| Reason | Service |", "| --- | --- |"]
         text += [f"| `{reason}` | {', '.join(sorted(who))} |" for reason, who in sorted(found[outcome].items())]
     return "\n".join(text) + "\n"
+
+
+def _metrics_table() -> list[str]:
+    """Metrics of all services in the order of their names."""
+    owners: dict[Metric, list[str]] = defaultdict(list)
+    for service in SERVICES:
+        for metric in example_app(service).state.service.metrics.catalogue:
+            owners[metric].append(service)
+    lines = ["| Metric | Kind | Unit | Attributes | Service | Meaning |", "| --- | --- | --- | --- | --- | --- |"]
+    for metric, services in sorted(owners.items(), key=lambda each: each[0].name):
+        who = "all" if len(services) == len(SERVICES) else ", ".join(services)
+        attributes = ", ".join(f"`{each}`" for each in metric.attributes)
+        cells = (f"`{metric.name}`", metric.kind, metric.unit, attributes, who, metric.description)
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
 
 
 def problem_codes_page() -> str:

@@ -13,6 +13,7 @@ from services.delivery_notify.domain.decide import PUBLISHES, SUBSCRIBES
 from services.delivery_notify.http import bounces, notices, ops, preferences
 from services.delivery_notify.http.pages import choice_page, sent_mail_page
 from services.delivery_notify.http.pages.rendering import open_renderer
+from services.delivery_notify.metrics import add_metrics
 from services.delivery_notify.policy.notification_rules import load_rules
 from services.delivery_notify.rendering import template_lint
 from services.delivery_notify.rendering.links import InertNoticeLinks, NoticeLinks
@@ -54,6 +55,7 @@ def create_app(settings: NotifySettings | None = None) -> FastAPI:
     template_lint.check(renderer)
     add_senders(service, settings, renderer, calendar, conversations)
     pages = open_renderer(settings.public_url, settings.sender_name, settings.zone)
+    add_metrics(service.metrics)
     app = service.create_app(
         notices.router,
         choice_page.router,

@@ -28,6 +28,7 @@ from services.intake.http.fast_path import ReportFastPath
 from services.intake.insights.cluster_decisions import PUBLISHES as CLUSTER_EVENTS
 from services.intake.jobs.photo_cleanup import PhotoCleanup
 from services.intake.jobs.wiring import add_insights
+from services.intake.metrics import add_metrics
 from services.intake.policy.eligibility_rules import read_rules
 from services.intake.settings import IntakeSettings
 from services.intake.store.customer_merges import move_customer
@@ -72,6 +73,7 @@ def create_app(settings: IntakeSettings | None = None) -> FastAPI:
     service.add_retention(*retention_sweeps(settings.evidence_retention_days, settings.free_text_retention_days))
     service.run_in_background("photo cleanup", PhotoCleanup(service, evidence.files).run)
     add_insights(service)
+    add_metrics(service.metrics)
     assets, links = (
         Assets(CUSTOMER_ASSETS, customer_pages.ASSETS_FOLDER, desk.ASSETS_FOLDER),
         open_links(settings.link_secrets),

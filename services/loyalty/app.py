@@ -10,6 +10,7 @@ from libs.common.privacy.erasure import Erasures
 from libs.common.runtime.service import Service
 from services.loyalty.domain.decide import ORDER_SUBSCRIBES, PUBLISHES, SUBSCRIBES
 from services.loyalty.http import balances, entries, holdout, ops, redemptions
+from services.loyalty.metrics import add_metrics
 from services.loyalty.settings import LoyaltySettings
 from services.loyalty.store.customer_merges import AccountMerges
 from services.loyalty.store.erasure import erase
@@ -30,6 +31,7 @@ def create_app(settings: LoyaltySettings | None = None) -> FastAPI:
     service.add_aggregate(OrderStore(), *ORDER_SUBSCRIBES)
     service.add_aggregate(Erasures(service.name, erase), CustomerErasureRequested)
     service.add_aggregate(CustomerMerges(AccountMerges(ledger).move), CustomerMerged)
+    add_metrics(service.metrics)
     app = service.create_app(balances.router, entries.router, redemptions.router, ops.router, holdout.router)
     app.state.ledger = ledger
     return app

@@ -16,6 +16,7 @@ from services.returns.domain.context import CaseRules
 from services.returns.domain.decide import PUBLISHES, SUBSCRIBES
 from services.returns.domain.ledger_decisions import ORDER_SUBSCRIBES
 from services.returns.http import cases as case_routes
+from services.returns.metrics import add_metrics
 from services.returns.policy.policy_loader import read_policies, watch
 from services.returns.policy.policy_versions import ReturnPolicies
 from services.returns.settings import ReturnsSettings
@@ -50,6 +51,7 @@ def create_app(settings: ReturnsSettings | None = None) -> FastAPI:
     service.add_aggregate(CustomerMerges(move_customer), CustomerMerged)
     service.add_retention(*address_sweeps(settings.address_retention_days), early_event_sweep())
     service.run_in_background("policies", watch(settings.policy_file, on_policy_change, settings.policy_poll_seconds))
+    add_metrics(service.metrics)
     app = service.create_app(case_routes.router)
     app.state.cases = cases
     return app

@@ -22,7 +22,7 @@ OWN_ROOMS = {
     "delivery_notify": {"channels", "rendering", "sending"},
     "loyalty": {"cli", "ledger"},
 }  # fmt: skip
-FRONT_DOOR = {"__init__.py", "app.py", "settings.py"}
+FRONT_DOOR = {"__init__.py", "app.py", "metrics.py", "settings.py"}
 OTLP = ("/v1/traces", "/v1/metrics")
 """Paths of the OpenTelemetry protocol, which belong to no service."""
 
@@ -84,7 +84,7 @@ def test_the_search_finds_sql(source: str) -> None:
 
 
 def test_the_common_library_names_no_route_of_a_service() -> None:
-    shared = re.compile(r"^/($|health|ops|docs|openapi|assets)")
+    shared = re.compile(r"^/($|health|metrics|ops|docs|openapi|assets)")
     paths = {path for name in SERVICES for _, path in routes_of(example_app(name).routes)}
     prefixes = {"/" + path.split("/")[1] for path in paths if not shared.match(path)}
     found = {

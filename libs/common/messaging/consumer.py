@@ -167,8 +167,7 @@ class Consumer:
         return ParsedRecord(record, subscription, None, DeadLetter(record, reason, str(error), error.faults))
 
     def _partners_topic(self, record: "ConsumerRecord[Any, Any]") -> str:
-        topic: str = record.topic
-        return topic.removeprefix(self.runner.topic_prefix)
+        return str(record.topic).removeprefix(self.runner.topic_prefix)
 
     async def _settle(self, batch: Batch, attempt: int = 0) -> None:
         while batch := self._still_held(batch):
@@ -254,12 +253,14 @@ class Consumer:
         async with self.pool.acquire() as conn, conn.transaction():
             admitted, letters = await self._admit(conn, batch)
             failpoint("after_inbox")
+            outcomes = []
             for aggregate, records in _by_aggregate(admitted):
-                await self.runner.apply(conn, aggregate, [_incoming(each) for each in records])
+                outcomes.extend(await self.runner.apply(conn, aggregate, [_incoming(each) for each in records]))
             await self._store_dead_letters(conn, letters)
             failpoint("before_commit")
         failpoint("after_commit")
         self.wake_relay()
+        self.runner.committed(outcomes)
         return admitted
 
     async def _admit(self, conn: Connection, batch: Batch) -> tuple[list[ParsedRecord], list[ParsedRecord]]:

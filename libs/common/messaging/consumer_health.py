@@ -9,6 +9,8 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
+from aiokafka import TopicPartition
+
 from libs.common.messaging.rebalance import DrainingListener
 
 STALLED_AFTER = 120.0
@@ -40,19 +42,25 @@ class ConsumerHealth:
     def lag(self) -> dict[str, int]:
         """Return by topic the number of records between position and high watermark."""
         lags, positions = dict.fromkeys(self.topics, 0), dict.fromkeys(self.topics, 0)
-        for partition in self.consumer.assignment() if self.consumer else ():
-            state = self.consumer._subscription.subscription.assignment.state_value(partition)
-            if not state.has_valid_position:
-                continue
+        for partition, (position, written) in self.positions().items():
             topic = partition.topic.removeprefix(self.listener.prefix)
-            position = self.listener.next_offset(partition, state.position)
             positions[topic] += position
-            lags[topic] += max(0, (self.consumer.highwater(partition) or 0) - position)
+            lags[topic] += max(0, written - position)
         now = time.monotonic()
         for topic, position in positions.items():
             if not lags[topic] or self._moved.get(topic, (-1, 0.0))[0] != position:
                 self._moved[topic] = (position, now)
         return lags
+
+    def positions(self) -> dict[TopicPartition, tuple[int, int]]:
+        """Return by assigned partition the next offset to process and the next one to be written, as far as known."""
+        found: dict[TopicPartition, tuple[int, int]] = {}
+        for partition in self.consumer.assignment() if self.consumer else ():
+            state = self.consumer._subscription.subscription.assignment.state_value(partition)
+            if state.has_valid_position:
+                position = self.listener.next_offset(partition, state.position)
+                found[partition] = (position, self.consumer.highwater(partition) or 0)
+        return found
 
     def processed_offsets(self) -> dict[str, dict[int, int]]:
         """Return by topic and partition the next offset after the last processed record."""

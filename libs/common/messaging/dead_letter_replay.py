@@ -5,6 +5,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+from libs.common.decisions.facts import Facts
 from libs.common.events.registry import AnyEvent, decode
 from libs.common.events.sources import source_fault
 from libs.common.messaging import dead_letters, inbox, outbox, rejections
@@ -46,14 +47,18 @@ class Replayer:
             record = await dead_letters.next_to_replay(conn, aggregate.name)
             if record is None:
                 return 0
-            error = await self._try(conn, aggregate, record)
+            outcomes: list[Facts] = []
+            error = await self._try(conn, aggregate, record, outcomes)
             await dead_letters.settle_replay(conn, record.id, error)
         self._runner.counters.add("replayed", "failed" if error else "done")
         self._wake_relay()
+        self._runner.committed(outcomes)
         return 1
 
-    async def _try(self, conn: Connection, aggregate: Aggregate[Any], record: StoredDeadLetter) -> str | None:
-        """Apply the record in a savepoint; return the error text, or None."""
+    async def _try(
+        self, conn: Connection, aggregate: Aggregate[Any], record: StoredDeadLetter, outcomes: list[Facts]
+    ) -> str | None:
+        """Apply the record in a savepoint and add its facts to `outcomes`; return the error text, or None."""
         try:
             async with conn.transaction():
                 event = self._decode(record)
@@ -66,7 +71,8 @@ class Replayer:
                 if record.reason == DeadLetterReason.ID_REUSED:
                     mark = mark.of_other_content
                 if await inbox.admit_replayed(conn, mark):
-                    await self._runner.apply(conn, aggregate, [Incoming(event, carrier_of(record.headers))])
+                    incoming = [Incoming(event, carrier_of(record.headers))]
+                    outcomes += await self._runner.apply(conn, aggregate, incoming)
         except Exception as error:
             if is_transient(error):
                 raise

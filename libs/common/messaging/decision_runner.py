@@ -5,10 +5,11 @@ replayed dead letters all use it.
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
+from time import perf_counter
 from typing import Any, Protocol, TypeVar
 
 from opentelemetry.trace import SpanKind
@@ -21,6 +22,7 @@ from libs.common.events.personal import is_personal
 from libs.common.events.registry import AnyEvent, encode_own, event_class, schema_name
 from libs.common.events.sources import service_source
 from libs.common.messaging import outbox
+from libs.common.messaging.decision_metrics import DecisionMetrics
 from libs.common.messaging.event_ids import new_event_id
 from libs.common.messaging.time_slices import TimeSlices
 from libs.common.postgres.pool import Connection
@@ -91,6 +93,7 @@ class DecisionRunner:
     tracing: Tracing
     counters: Counters = field(default_factory=Counters)
     topic_prefix: str = ""
+    metrics: DecisionMetrics | None = None
     due_at_once: set[str] = field(default_factory=set)
     """Aggregates with a new timer that was due when it was set; their timer loops fire it after COMMIT."""
     customers: CurrentCustomers = field(default_factory=CurrentCustomers)
@@ -119,7 +122,11 @@ class DecisionRunner:
         incoming: Sequence[Incoming],
         claim: Claim | None = None,
     ) -> list[Facts]:
-        """Decide on events in order and write all effects; return the facts of each event."""
+        """Decide on events in order and write all effects; return the facts of each event.
+
+        The caller passes them to `committed` after COMMIT.
+        """
+        began = perf_counter()
         incoming = await _prepare(conn, incoming, self.customers)
         keys = [_key(aggregate, item.event) for item in incoming]
         wanted = sorted({key for key in keys if key is not None})
@@ -132,7 +139,7 @@ class DecisionRunner:
         outcomes: list[Facts] = []
         now = self.clock.now()
         effects = _BatchEffects(to_json(now))
-        slices = TimeSlices()
+        slices, deciding = TimeSlices(), perf_counter()
         for item, key in zip(incoming, keys, strict=True):
             if slices.is_over():
                 await slices.pause()
@@ -144,12 +151,20 @@ class DecisionRunner:
             if after is not before and after is not None:
                 states[key] = changed[key] = after
             outcomes.append(facts)
+        deciding = perf_counter() - deciding
         if changed or effects.records:
             await aggregate.save(conn, changed, effects.records)
         await outbox.write_effects(conn, effects.rows, aggregate.name, effects.timers)
         if any(isinstance(fact, SetTimer) and fact.due_at <= now for fact, _ in effects.timers.values()):
             self.due_at_once.add(aggregate.name)
+        if self.metrics:
+            self.metrics.batch(aggregate.name, len(incoming), perf_counter() - began, deciding)
         return outcomes
+
+    def committed(self, outcomes: Iterable[Facts]) -> None:
+        """Count what a transaction published, after its COMMIT."""
+        if self.metrics:
+            self.metrics.committed(outcomes)
 
     def _decide(
         self, aggregate: Aggregate[Any], state: Any, item: Incoming, now: datetime, key: str, effects: _BatchEffects

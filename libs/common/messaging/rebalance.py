@@ -12,6 +12,7 @@ batches; records repeated after a crash are known to the inbox.
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -43,6 +44,9 @@ DRAIN_SECONDS = 20.0
 SETTLED_SECONDS = 1.0
 """Time without a batch after which nothing that was fetched can still wait to be processed."""
 
+LATE_SECONDS = 10.0
+"""Age of a record from which its processing counts as late, in the service level of processing."""
+
 COMMIT_SECONDS = 0.2
 """Maximum time between a batch and the commit of its offsets."""
 
@@ -60,6 +64,10 @@ class DrainingListener(ConsumerRebalanceListener):  # type: ignore[misc]
     subscriber: Any = None
     processed: dict[TopicPartition, int] = field(default_factory=dict)
     """Next offset after the last processed record, by partition."""
+    consumed: Counter[str] = field(default_factory=Counter)
+    """Processed records by topic, with prefix."""
+    late: Counter[str] = field(default_factory=Counter)
+    """Those that were processed later than `LATE_SECONDS` after they were written."""
     closing: bool = False
     """True once the service stops: offsets are then committed before a batch ends."""
     joined: bool = False
@@ -96,6 +104,9 @@ class DrainingListener(ConsumerRebalanceListener):  # type: ignore[misc]
             done = {TopicPartition(each.topic, each.partition): each.offset + 1 for each in records}
             done |= {each.partition: each.offset for each in given_back}
             self.processed.update(done)
+            in_time = (time.time() - LATE_SECONDS) * 1000
+            self.consumed.update([each.topic for each in records])
+            self.late.update([each.topic for each in records if each.timestamp < in_time])
             self._give_back(given_back)
             self._uncommitted.update(done)
             if self.closing:

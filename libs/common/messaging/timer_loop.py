@@ -6,7 +6,7 @@ import random
 from datetime import timedelta
 from typing import Any
 
-from libs.common.decisions.facts import TimerFired
+from libs.common.decisions.facts import Facts, TimerFired
 from libs.common.events.registry import AnyEvent, event_class
 from libs.common.messaging import timers
 from libs.common.messaging.decision_runner import Aggregate, DecisionRunner, Incoming
@@ -66,7 +66,7 @@ class TimerLoop:
     async def _fire(self, due: list[DueTimer]) -> None:
         try:
             async with self._pool.acquire() as conn, conn.transaction():
-                await self._decide(conn, due)
+                outcomes = await self._decide(conn, due)
                 failpoint("timer_before_commit")
             failpoint("timer_after_commit")
         except Exception as error:
@@ -80,6 +80,7 @@ class TimerLoop:
                     await self._fire([timer])
             return
         self._wake_relay()
+        self._runner.committed(outcomes)
 
     async def _postpone(self, timer: DueTimer) -> None:
         """Postpone a timer that fails, so that it does not block the others."""
@@ -89,13 +90,13 @@ class TimerLoop:
         async with self._pool.acquire() as conn:
             await timers.postpone(conn, self._aggregate.name, timer, self._runner.clock.now() + POSTPONE_BY)
 
-    async def _decide(self, conn: Connection, due: list[DueTimer]) -> None:
+    async def _decide(self, conn: Connection, due: list[DueTimer]) -> list[Facts]:
         async def claim(conn: Connection) -> Any:
             claimed = await timers.claim(conn, self._aggregate.name, due)
             return lambda event: (event.subject, event.data.name) in claimed
 
         incoming = [Incoming(_event(timer, self._runner.service), timer.trace) for timer in due]
-        await self._runner.apply(conn, self._aggregate, incoming, claim)
+        return await self._runner.apply(conn, self._aggregate, incoming, claim)
 
 
 def _event(timer: DueTimer, service: str) -> AnyEvent:

@@ -129,6 +129,7 @@ class CommandBatcher:
             failpoint("command_before_commit")
         failpoint("command_after_commit")
         self.wake_relay()
+        self.runner.committed(outcomes)
         for call, answer in (*replayed, *fresh):
             if call.done.done():
                 continue

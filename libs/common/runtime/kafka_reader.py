@@ -6,9 +6,10 @@ HTTP is served while Kafka is unreachable, so joining runs in the background and
 import asyncio
 import contextlib
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from aiokafka import TopicPartition
 from faststream.kafka import KafkaBroker
 
 from libs.common.config.settings import ServiceSettings
@@ -65,6 +66,25 @@ class KafkaReader:
     def lag(self) -> dict[str, int]:
         """Return the unread records by topic."""
         return self.health.lag() if self.health else {}
+
+    def positions(self) -> dict[TopicPartition, tuple[int, int]]:
+        """Return by assigned partition the next offset to process and the next one to be written."""
+        return self.health.positions() if self.health else {}
+
+    def consumed(self) -> dict[str, int]:
+        """Return the processed records by topic, since the consumer joined."""
+        return self._by_topic(self.health.listener.consumed) if self.health else {}
+
+    def late(self) -> dict[str, int]:
+        """Return how many of them were processed late, by topic."""
+        return self._by_topic(self.health.listener.late) if self.health else {}
+
+    def _by_topic(self, counts: Mapping[str, int]) -> dict[str, int]:
+        return {self.unprefixed(topic): count for topic, count in counts.items()}
+
+    def unprefixed(self, topic: str) -> str:
+        """Return the name of a topic without the prefix of this deployment."""
+        return topic.removeprefix(self._settings.kafka_topic_prefix)
 
     def unassigned(self) -> list[str]:
         """Return the topics of which this process does not know its share yet."""

@@ -6,7 +6,7 @@ Everything starts with the app's lifespan. HTTP is served as soon as the pool ex
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -26,6 +26,7 @@ from libs.common.http.api_keys import ApiKeyAuth
 from libs.common.http.body_limit import BodyLimitMiddleware
 from libs.common.http.idempotency import IdempotencyKey
 from libs.common.http.problems import Answer, install_problems
+from libs.common.http.request_metrics import RequestMetrics
 from libs.common.messaging import outbox
 from libs.common.messaging.broker import new_producer
 from libs.common.messaging.dead_letter_replay import Replayer
@@ -37,10 +38,11 @@ from libs.common.messaging.timer_loop import TimerLoop
 from libs.common.postgres import retention
 from libs.common.postgres.pool import Connection, Pool, create_pool, is_transient
 from libs.common.postgres.retention import Sweep
-from libs.common.runtime import health, ops_api
+from libs.common.runtime import health, metrics_api, ops_api
 from libs.common.runtime.background_loops import BackgroundLoops, Loop, cancel
 from libs.common.runtime.command_batcher import MAX_ATTEMPTS, CommandBatcher, Respond, retry_pause, unavailable
 from libs.common.runtime.kafka_reader import KafkaReader
+from libs.common.runtime.service_metrics import ServiceMetrics
 from libs.common.runtime.warm_up import Preparation
 from libs.common.telemetry.request_spans import RequestSpans
 from libs.common.telemetry.trace_context import Carrier
@@ -51,6 +53,7 @@ from libs.common.web.entry_page import entry_routes
 T = TypeVar("T")
 
 SWEEP_SECONDS = 60.0
+_UNTRACED = (health.router.prefix, metrics_api.PATH)
 DRAIN_SECONDS = 40.0
 """Maximum time for running batches to finish at shutdown."""
 
@@ -63,9 +66,12 @@ class ServiceTransaction:
     now: datetime
     decisions: DecisionRunner
 
+    written: list[Payload] = field(default_factory=list)
+
     async def write(self, payloads: Sequence[Payload], trace: Carrier | None = None) -> None:
         """Write events to the outbox in this transaction, in this order."""
         await outbox.write(self.conn, [self.decisions.outbox_row(payload, trace) for payload in payloads])
+        self.written.extend(payloads)
 
 
 class Service:
@@ -77,14 +83,21 @@ class Service:
         self.name, self.settings, self.description, self.publishes = name, settings, description, tuple(publishes)
         self.clock = open_clock(settings.clock_file)
         self.tracing = Tracing(name, settings.otel_exporter_otlp_endpoint)
+        self.metrics = ServiceMetrics(name, settings, self.clock)
+        self.counters = self.metrics.counters
         self.decisions = DecisionRunner(
-            name, self.clock, self.tracing, self.tracing.counters, topic_prefix=settings.kafka_topic_prefix
+            name,
+            self.clock,
+            self.tracing,
+            self.counters,
+            topic_prefix=settings.kafka_topic_prefix,
+            metrics=self.metrics.decisions,
         )
-        self.counters = self.decisions.counters
         self.callers = ApiKeyAuth(settings.api_keys)
         self.aggregates: dict[str, Aggregate[Any]] = {}
         self.wake_relay = WakeSignal()
         self.kafka = KafkaReader(name, settings, self.decisions, self.wake_relay)
+        self.metrics.observe_consumer(self.kafka)
         self.loops = BackgroundLoops()
         self.commands: dict[str, CommandBatcher] = {}
         self._sweeps = [*retention.common_sweeps(settings.inbox_retention_days, settings.dead_letter_retention_days)]
@@ -172,8 +185,9 @@ class Service:
     async def transaction(self) -> AsyncIterator[ServiceTransaction]:
         """Open a transaction that may write events; the relay is signalled after COMMIT."""
         async with self.pool.acquire() as conn, conn.transaction():
-            yield ServiceTransaction(conn, self.clock.now(), self.decisions)
+            yield (tx := ServiceTransaction(conn, self.clock.now(), self.decisions))
         self.wake_relay()
+        self.decisions.committed([tx.written])
 
     # --- lifecycle ----------------------------------------------------------------------------------------------
 
@@ -203,10 +217,12 @@ class Service:
         app.state.api_keys = self.callers
         app.add_middleware(BodyLimitMiddleware, repair=well_formed, uploads=uploads, signed=signed)
         install_problems(app)
-        for router in (*routers, health.router, ops_api.router, api_docs_routes(), entry_routes(pages or {})):
+        common = (health.router, ops_api.router, metrics_api.router, api_docs_routes(), entry_routes(pages or {}))
+        for router in (*routers, *common):
             app.include_router(router)
         if self.tracing.enabled:
-            app.add_middleware(RequestSpans, tracing=self.tracing, untraced=(health.router.prefix, *untraced))
+            app.add_middleware(RequestSpans, tracing=self.tracing, untraced=(*_UNTRACED, *untraced))
+        app.add_middleware(RequestMetrics, duration=self.metrics.requests)
         return app
 
     def broker(self) -> KafkaBroker:
@@ -232,6 +248,7 @@ class Service:
             await _close(self._pool)
             self._pool = None
             self.tracing.shutdown()
+            self.metrics.shutdown()
 
     def _add_common_loops(self, pool: Pool) -> None:
         for aggregate in self.aggregates.values():
@@ -249,6 +266,7 @@ class Service:
         self.loops.add("relay", relay.run)
         self.loops.add("replay", Replayer(self.decisions, pool, self.aggregates, self.wake_relay).run)
         self.loops.add("retention", self._sweep)
+        self.metrics.add_loops(self.loops, pool)
 
     async def _sweep(self) -> None:
         """Delete rows past their retention, once a minute."""

@@ -2,17 +2,27 @@
 
 from collections import Counter
 
-from opentelemetry.metrics import Meter
+from libs.common.telemetry.metrics import Kind, Label, Metric, Metrics
+
+OUTCOMES = Metric(
+    "sakidashi.outcomes",
+    Kind.COUNTER,
+    "{outcome}",
+    "Outcomes of events, records, notices and loops.",
+    ("outcome", "reason"),
+)
 
 
 class Counters:
-    """Counts by outcome and reason, both metric labels."""
+    """Counts by outcome and reason, both attributes of the metric."""
 
-    def __init__(self, meter: Meter | None = None) -> None:
+    def __init__(self, metrics: Metrics | None = None) -> None:
         self.values: Counter[tuple[str, str]] = Counter()
-        self._counter = meter.create_counter("sakidashi.outcomes") if meter else None
+        if metrics:
+            metrics.count_from(OUTCOMES, self._floats)
+
+    def _floats(self) -> dict[Label, float]:
+        return {label: float(count) for label, count in self.values.items()}
 
     def add(self, name: str, reason: str, amount: int = 1) -> None:
         self.values[name, reason] += amount
-        if self._counter:
-            self._counter.add(amount, {"outcome": name, "reason": reason})

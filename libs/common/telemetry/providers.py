@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import MetricReader
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 
@@ -30,12 +30,15 @@ def tracer_provider(resource: Resource, processor: SpanProcessor) -> TracerProvi
     return provider
 
 
-def meter_provider(resource: Resource, endpoint: str) -> MeterProvider:
+def otlp_metric_readers(endpoint: str | None) -> list[MetricReader]:
+    """Return a reader that sends all metrics every 15 s, or none without an endpoint."""
+    if not endpoint:
+        return []
     from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
     from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 
     exporter = OTLPMetricExporter(endpoint=f"{endpoint.rstrip('/')}/v1/metrics", session=_session_without_redirects())
-    return MeterProvider([PeriodicExportingMetricReader(exporter, 15_000)], resource)
+    return [PeriodicExportingMetricReader(exporter, 15_000)]
 
 
 def _session_without_redirects() -> "Session":

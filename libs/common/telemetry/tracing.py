@@ -27,9 +27,8 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, TraceFl
 
 from libs.common.events.envelope import Payload
 from libs.common.telemetry import log_context
-from libs.common.telemetry.counters import Counters
-from libs.common.telemetry.providers import meter_provider, service_resource, span_processor, tracer_provider
-from libs.common.telemetry.span_encoding import SCOPE, AttributeValue, EncodedSpan, encode_span, span_template
+from libs.common.telemetry.providers import service_resource, span_processor, tracer_provider
+from libs.common.telemetry.span_encoding import AttributeValue, EncodedSpan, encode_span, span_template
 from libs.common.telemetry.trace_context import Carrier, child_of, is_sampled, span_id_of, trace_id_of
 
 Attributes = Iterable[tuple[str, AttributeValue]]
@@ -69,8 +68,6 @@ class Tracing:
         self.provider = tracer_provider(resource, self._processor) if self._processor else None
         self._sampler = self.provider.sampler if self.provider else None
         self._follows_parent = isinstance(self._sampler, ParentBased)
-        self._metrics = meter_provider(resource, endpoint) if endpoint else None
-        self.counters = Counters(self._metrics.get_meter(SCOPE) if self._metrics else None)
 
     @property
     def enabled(self) -> bool:
@@ -156,8 +153,6 @@ class Tracing:
     def shutdown(self) -> None:
         if self.provider:
             self.provider.shutdown()
-        if self._metrics:
-            self._metrics.shutdown()
 
 
 def _context_of(parent: Carrier | None) -> Context:

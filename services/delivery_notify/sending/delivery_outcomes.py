@@ -35,10 +35,15 @@ async def record_outcomes(
     async with service.transaction() as tx:
         # Serialized before the rows are locked: a decision that withdraws one of them waits for the locks.
         timestamp = to_json(tx.now)
-        events = {notice.notice_id: _event(tx, notice, result, timestamp) for notice, result in completed}
+        events = {notice.notice_id: event_for(notice, result, tx.now) for notice, result in completed}
+        rows = {
+            notice.notice_id: tx.decisions.outbox_row(event, notice.trace, timestamp)
+            for notice, _ in completed
+            if (event := events[notice.notice_id])
+        }
         recorded_ids = await notice_outcomes.record_outcomes(tx.conn, batch, tx.now)
         recorded = [(notice, result) for notice, result in completed if notice.notice_id in recorded_ids]
-        await outbox.write(tx.conn, [row for notice, _ in recorded if (row := events[notice.notice_id])])
+        await outbox.write(tx.conn, [rows[notice.notice_id] for notice, _ in recorded if notice.notice_id in rows])
         await preferences.suppress_addresses(tx.conn, _invalid_addresses(attempts), tx.now)
         await staff_notices.save(
             tx.conn,
@@ -46,6 +51,7 @@ async def record_outcomes(
         )
         failpoint("notices_recording")
     failpoint("notices_recorded")
+    service.decisions.committed([[event for notice, _ in recorded if (event := events[notice.notice_id])]])
     for status, count in Counter(result.status for _, result in recorded).items():
         service.counters.add("notice", status, count)
     for notice, result in recorded:
@@ -76,13 +82,6 @@ def _results(
         deferred=plan.deferred,
     )
     return completed, batch
-
-
-def _event(
-    tx: ServiceTransaction, notice: ClaimedNotice, result: Completed, timestamp: bytes
-) -> outbox.OutboxRow | None:
-    event = event_for(notice, result, tx.now)
-    return tx.decisions.outbox_row(event, notice.trace, timestamp) if event else None
 
 
 def _invalid_addresses(attempts: Sequence[SendAttempt]) -> list[tuple[str, str, str]]:

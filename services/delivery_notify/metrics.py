@@ -1,0 +1,42 @@
+"""Metrics of notices and of promises to customers."""
+
+from libs.common.events.notices import NoticeFailed, NoticeSent, NoticeSuppressed
+from libs.common.runtime.service_metrics import ServiceMetrics
+from libs.common.telemetry.metrics import Kind, Metric
+
+NOTICES = Metric(
+    "sakidashi.notices",
+    Kind.COUNTER,
+    "{notice}",
+    "Notices that were sent, failed or were suppressed, by kind and channel.",
+    ("kind", "channel", "outcome"),
+)
+ANNOUNCED = Metric(
+    "sakidashi.promises.announced",
+    Kind.COUNTER,
+    "{promise}",
+    "Dates that a sent notice announced to a customer, by what they were promised for.",
+    ("subject",),
+)
+SUPERSEDED = Metric(
+    "sakidashi.promises.superseded",
+    Kind.COUNTER,
+    "{promise}",
+    "Announced dates that a later notice declared void.",
+    ("subject",),
+)
+
+
+def add_metrics(metrics: ServiceMetrics) -> None:
+    notices, announced, superseded = (metrics.counter(each) for each in (NOTICES, ANNOUNCED, SUPERSEDED))
+
+    def sent(event: NoticeSent) -> None:
+        notices.add(event.kind, event.channel, "sent")
+        for promise in event.announces:
+            announced.add(promise.subject)
+        for promise in event.supersedes:
+            superseded.add(promise.subject)
+
+    metrics.on(NoticeSent, sent)
+    metrics.on(NoticeFailed, lambda event: notices.add(event.kind, event.channel, "failed"))
+    metrics.on(NoticeSuppressed, lambda event: notices.add(event.kind, "none", "suppressed"))

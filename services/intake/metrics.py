@@ -1,0 +1,26 @@
+"""Metrics of reports, open issues and the work of the desk."""
+
+from libs.common.events.issues import IssueAccepted, IssueRejected
+from libs.common.runtime.service_metrics import ServiceMetrics
+from libs.common.telemetry.metrics import Kind, Metric
+from services.intake.store.work_metrics import decision_delay, open_issues, open_work
+
+ACCEPTED = Metric("sakidashi.issues.accepted", Kind.COUNTER, "{issue}", "Accepted reports, by reason.", ("reason",))
+REJECTED = Metric("sakidashi.issues.rejected", Kind.COUNTER, "{issue}", "Rejected reports, by refusal code.", ("code",))
+OPEN = Metric("sakidashi.issues.open", Kind.GAUGE, "{issue}", "Open issues, by status.", ("status",))
+WORK = Metric("sakidashi.work.items", Kind.GAUGE, "{item}", "Work items of the desk.", ("kind", "state"))
+DECISION_DELAY = Metric(
+    "sakidashi.issues.decision_delay",
+    Kind.GAUGE,
+    "s",
+    "Time by which the oldest decision about a report is overdue.",
+)
+
+
+def add_metrics(metrics: ServiceMetrics) -> None:
+    accepted, rejected = metrics.counter(ACCEPTED), metrics.counter(REJECTED)
+    metrics.on(IssueAccepted, lambda event: accepted.add(event.reason))
+    metrics.on(IssueRejected, lambda event: rejected.add(event.code))
+    metrics.gauge(OPEN, open_issues)
+    metrics.gauge(WORK, open_work)
+    metrics.gauge(DECISION_DELAY, decision_delay)
