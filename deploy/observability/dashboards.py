@@ -30,7 +30,7 @@ OVERVIEW = Dashboard(
         "Latency": (
             Panel("HTTP, 99th percentile", {_quantile(0.99, _REQUESTS, "job"): "{{job}}"}, "s"),
             Panel("Oldest unread record", {"max by (job) (sakidashi_consumer_oldest_unread_seconds)": "{{job}}"}, "s"),
-            Panel("Oldest row of the outbox", {"max by (job) (sakidashi_outbox_age_seconds)": "{{job}}"}, "s"),
+            Panel("Oldest record of the outbox", {"max by (job) (sakidashi_outbox_age_seconds)": "{{job}}"}, "s"),
         ),
         "Traffic": (
             Panel("Requests", {_rate(f"{_REQUESTS}_count", "job"): "{{job}}"}, "reqps"),
@@ -116,7 +116,7 @@ MESSAGING = Dashboard(
                 {_quantile(0.5, "sakidashi_batch_size", "job, aggregate"): "{{job}} {{aggregate}}"},
             ),
             Panel(
-                "Decisions hold the loop, 95th percentile",
+                "Decisions of a batch, 95th percentile",
                 {_quantile(0.95, "sakidashi_decision_duration_seconds", "job, aggregate"): "{{job}} {{aggregate}}"},
                 "s",
             ),
@@ -126,7 +126,7 @@ MESSAGING = Dashboard(
                 "Connections",
                 {_POOL: "{{job}} {{db_client_connection_state}}"},
             ),
-            Panel("Rows of the outbox", {"max by (job) (sakidashi_outbox_depth)": "{{job}}"}),
+            Panel("Records in the outbox", {"max by (job) (sakidashi_outbox_depth)": "{{job}}"}),
             Panel("Due timers", {"max by (job) (sakidashi_timers_due)": "{{job}}"}),
         ),
     },
