@@ -17,7 +17,7 @@ from deploy.reconciliation.discrepancies import Discrepancy
 from deploy.reconciliation.reading import Connections, IncompleteDatabasesError, connected, read_snapshot
 from deploy.reconciliation.republication import publish_again
 from libs.common.telemetry.counters import Counters
-from libs.common.telemetry.providers import meter_provider, service_resource
+from libs.common.telemetry.metrics import Metrics
 
 FOUND, NOT_ASKED = 1, 2
 """Exit codes: differences were found; the databases could not be read."""
@@ -64,11 +64,11 @@ def _count(found: Sequence[Discrepancy], endpoint: str | None) -> None:
     """Export the findings by kind as `sakidashi.outcomes`, where an OTLP endpoint is set."""
     if not endpoint:
         return
-    provider = meter_provider(service_resource("reconciliation"), endpoint)
-    counters = Counters(provider.get_meter("sakidashi"))
+    metrics = Metrics("reconciliation", endpoint)
+    counters = Counters(metrics)
     for finding in found:
         counters.add("reconciled", finding.kind.value)
-    provider.shutdown()
+    metrics.shutdown()  # exports a last time
 
 
 def main(
