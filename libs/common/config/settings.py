@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, ValidationError
 from pydantic_settings import BaseSettings, NoDecode
 
+from libs.common.config.column_key_settings import ColumnKeySettings
 from libs.common.config.kafka_security import KafkaSecurity
 from libs.common.events.topics import TOPICS
 
@@ -48,7 +49,7 @@ LONGEST_RETENTION_DAYS = max(topic.retention_days for topic in TOPICS)
 """Minimum of the inbox retention: an inbox row must outlive its event in Kafka, or the event could be applied twice."""
 
 
-class ServiceSettings(KafkaSecurity):
+class ServiceSettings(KafkaSecurity, ColumnKeySettings):
     """Settings of every service. The environment variable is the field name in capitals."""
 
     database_url: Annotated[str, StringConstraints(pattern=r"^postgres(ql)?://"), Field(repr=False)]

@@ -71,11 +71,18 @@ async def _keep_session_state(conn: Connection) -> None:
     """Skip the reset query, a round trip per release: no code changes session state beyond a transaction."""
 
 
-async def create_pool(url: str, *, size: int, application_name: str) -> Pool:
+async def create_pool(
+    url: str,
+    *,
+    size: int,
+    application_name: str,
+    connection_class: type["asyncpg.Connection[asyncpg.Record]"] = asyncpg.Connection,
+) -> Pool:
     """Create a pool with timeouts on statements, locks and idle transactions."""
     fast_arrays.use()
     return await asyncpg.create_pool(
         url,
+        connection_class=connection_class,
         min_size=0,
         max_size=size,
         command_timeout=30,

@@ -36,6 +36,8 @@ from libs.common.messaging.signal import WakeSignal
 from libs.common.messaging.subscription import Subscription
 from libs.common.messaging.timer_loop import TimerLoop
 from libs.common.postgres import retention
+from libs.common.postgres.column_keys import configured_keys
+from libs.common.postgres.key_register import register_when_reachable
 from libs.common.postgres.pool import Connection, Pool, create_pool, is_transient
 from libs.common.postgres.retention import Sweep
 from libs.common.runtime import health, metrics_api, ops_api
@@ -93,6 +95,7 @@ class Service:
             topic_prefix=settings.kafka_topic_prefix,
             metrics=self.metrics.decisions,
         )
+        self.column_keys = configured_keys(settings)
         self.callers = ApiKeyAuth(settings.api_keys)
         self.aggregates: dict[str, Aggregate[Any]] = {}
         self.wake_relay = WakeSignal()
@@ -102,6 +105,7 @@ class Service:
         self.commands: dict[str, CommandBatcher] = {}
         self._sweeps = [*retention.common_sweeps(settings.inbox_retention_days, settings.dead_letter_retention_days)]
         self.preparations: list[Preparation] = []
+        self._starts: list[Callable[[Connection], Awaitable[None]]] = []
         self._pool: Pool | None = None
 
     # --- wiring -------------------------------------------------------------------------------------------------
@@ -123,6 +127,10 @@ class Service:
     def prepare(self, *preparations: Preparation) -> None:
         """Do this work before the process serves, and not at the first event (see `warm_up`)."""
         self.preparations.extend(preparations)
+
+    def at_start(self, work: Callable[[Connection], Awaitable[None]]) -> None:
+        """Do this work on the database at each start, before anything is served; it must be idempotent."""
+        self._starts.append(work)
 
     def add_retention(self, *sweeps: Sweep) -> None:
         """Add retention sweeps for the service's own tables."""
@@ -232,8 +240,15 @@ class Service:
     @contextlib.asynccontextmanager
     async def _lifespan(self, app: FastAPI) -> AsyncIterator[None]:
         self._pool = await create_pool(
-            self.settings.database_url, size=self.settings.pool_size, application_name=self.name
+            self.settings.database_url,
+            size=self.settings.pool_size,
+            application_name=self.name,
+            connection_class=self.column_keys.connection_class,
         )
+        await register_when_reachable(self._pool, self.column_keys)
+        for work in self._starts:
+            async with self._pool.acquire() as conn:
+                await work(conn)
         kafka = asyncio.create_task(self.kafka.run(self._pool), name="reader")
         self._add_common_loops(self._pool)
         self.loops.start()
@@ -262,6 +277,7 @@ class Service:
             lambda: new_producer(self.settings, self.name),
             self.wake_relay,
             self.counters,
+            self.column_keys,
         )
         self.loops.add("relay", relay.run)
         self.loops.add("replay", Replayer(self.decisions, pool, self.aggregates, self.wake_relay).run)
