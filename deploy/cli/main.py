@@ -44,6 +44,13 @@ COMMANDS: tuple[LazyCommand | TyperGroup, ...] = (
         PRIVACY,
     ),
     group(
+        "keys",
+        "Keys of encrypted columns.",
+        LazyCommand("generate", "deploy.cli.keys:generate", "Print a new key."),
+        LazyCommand("rotate", "deploy.cli.keys:rotate_command", "Encrypt all rows of a service under the first key."),
+        panel=PRIVACY,
+    ),
+    group(
         "policy",
         "Remedy policies of returns.",
         LazyCommand(

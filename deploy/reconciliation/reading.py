@@ -19,8 +19,11 @@ from deploy.reconciliation.snapshot import (
     SystemSnapshot,
     UnannouncedPromise,
 )
+from libs.common.config.column_key_settings import ColumnKeySettings
+from libs.common.config.settings import load
 from libs.common.events.loyalty import PointsGranted, PointsWithheld, WithheldCode
 from libs.common.events.topics import SERVICES
+from libs.common.postgres.column_keys import configured_keys
 from libs.common.postgres.pool import Connection
 from services.delivery_notify.store import reconciliation as delivery_notify
 from services.intake.store import reconciliation as intake
@@ -40,10 +43,14 @@ async def connected(urls: Mapping[str, str]) -> AsyncIterator[dict[str, Connecti
     if absent := [service for service in SERVICES if service not in urls]:
         raise IncompleteDatabasesError(f"DATABASE_URLS: {', '.join(absent)} missing; name the database of each service")
     opened: dict[str, Connection] = {}
+    keys = configured_keys(load(ColumnKeySettings))
     try:
         for service in SERVICES:
             opened[service] = await asyncpg.connect(
-                urls[service], timeout=10, server_settings={"application_name": "reconcile"}
+                urls[service],
+                timeout=10,
+                server_settings={"application_name": "reconcile"},
+                connection_class=keys.connection_class,
             )
         yield opened
     finally:

@@ -37,4 +37,5 @@ async def _event(conn: Connection, wanted: Republication) -> AnyEvent:
 
 def _row(event: AnyEvent, prefix: str) -> OutboxRow:
     payload = event.data
-    return OutboxRow(prefix + payload.TOPIC.name, payload.key, encode(event), type=payload.TYPE)
+    topic = payload.TOPIC
+    return OutboxRow(prefix + topic.name, payload.key, encode(event), type=payload.TYPE, personal=topic.personal)

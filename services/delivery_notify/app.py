@@ -21,6 +21,7 @@ from services.delivery_notify.rendering.renderer import Renderer
 from services.delivery_notify.rendering.shop import Shop
 from services.delivery_notify.sending.wiring import add_senders
 from services.delivery_notify.settings import NotifySettings
+from services.delivery_notify.store import preferences as preferences_store
 from services.delivery_notify.store.conversations import Conversations
 from services.delivery_notify.store.customer_merges import move_customer
 from services.delivery_notify.store.erasure import erase, sweeps
@@ -37,6 +38,7 @@ def create_app(settings: NotifySettings | None = None) -> FastAPI:
     rules = load_rules(calendars, **settings.rule_overrides())
     conversations = Conversations(rules)
     service.prepare(calendars.prepare)
+    service.at_start(preferences_store.key_digests)
     service.add_aggregate(conversations, *SUBSCRIBES)
     service.add_retention(*sweeps(settings.contact_retention_days, settings.notice_retention_days))
     service.add_aggregate(Erasures(service.name, erase), CustomerErasureRequested)

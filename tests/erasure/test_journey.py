@@ -18,6 +18,7 @@ from deploy.local.mailbox import Mailbox
 from deploy.verification.auditor import audit, read_history
 from libs.common.events import storefront, values
 from libs.common.events.topics import SERVICES
+from libs.common.postgres.column_keys import ColumnKeys
 from libs.common.privacy.erase_cli import KafkaCluster, drop_read, erase
 from libs.common.privacy.verify_erasure import Finding, Search, verify
 from tests.common import wire
@@ -29,6 +30,7 @@ from tests.traces.receiver import Receiver, receiver
 
 pytestmark = [pytest.mark.apache, pytest.mark.timeout(300)]
 
+COLUMN_KEY = "a-key-for-the-columns-of-this-run"
 CUSTOMER, ORDER = "C-4711", "order-4711"
 NAME, MAIL, PHONE, STREET = "春野 さくら", "sakura.haruno@example.jp", "090-1234-5678", "木ノ葉町 7-77-7"
 WORDS = "ふたが割れて届きました"
@@ -47,8 +49,8 @@ def otlp() -> Iterator[Receiver]:
 async def shop(
     database: MakeDatabase, kafka: str, topics: str, smtp: Mailbox, tmp_path: Path, otlp: Receiver
 ) -> AsyncIterator[Backbone]:
-    endpoint = {"otel_exporter_otlp_endpoint": otlp.endpoint}
-    async with backbone(database, kafka, topics, tmp_path / "photos", smtp.url, **endpoint) as running:
+    shared = {"otel_exporter_otlp_endpoint": otlp.endpoint, "personal_data_keys": COLUMN_KEY}
+    async with backbone(database, kafka, topics, tmp_path / "photos", smtp.url, **shared) as running:
         yield running
 
 
@@ -117,7 +119,8 @@ async def read_as_partners(shop: Backbone) -> None:
 
 async def left(shop: Backbone, folders: list[Path]) -> list[Finding]:
     urls = [live.service.settings.database_url for live in lives(shop).values()]
-    return await verify(Search.of(THINGS), urls, KafkaCluster(shop.kafka, shop.prefix), folders)
+    keys = ColumnKeys([COLUMN_KEY])
+    return await verify(Search.of(THINGS), urls, KafkaCluster(shop.kafka, shop.prefix), folders, keys)
 
 
 async def violations(shop: Backbone) -> list[str]:
@@ -184,9 +187,11 @@ async def test_what_comes_late_brings_nobody_back_and_an_order_placed_later_is_a
     await shop.publish(placed("order-new", datetime.now(UTC) + timedelta(seconds=1), new))
     await eventually(lambda: knows(shop, "order-new"), "the new order is known")
     await eventually(lambda: learnt(shop, "order-late"), "the late order is known, without a person")
-    contacts = await shop.delivery_notify.service.pool.fetch("SELECT order_id, name FROM contacts")
-    assert [tuple(row) for row in contacts] == [("order-new", new.name)]
-    places = await shop.returns.service.pool.fetch("SELECT order_id, ship_to IS NULL, value FROM order_snapshots")
+    contacts = await shop.delivery_notify.service.pool.fetch("SELECT order_id, sealed FROM contacts")
+    keys = ColumnKeys([COLUMN_KEY])
+    names = [(row["order_id"], keys.open_json("contacts", row["sealed"])["name"]) for row in contacts]
+    assert names == [("order-new", new.name)]
+    places = await shop.returns.service.pool.fetch("SELECT order_id, sealed IS NULL, value FROM order_snapshots")
     assert {row["order_id"]: tuple(row)[1:] for row in places} == {
         ORDER: (True, 4980), "order-late": (True, 4980), "order-new": (False, 4980)
     }  # fmt: skip
@@ -194,7 +199,7 @@ async def test_what_comes_late_brings_nobody_back_and_an_order_placed_later_is_a
 
 async def knows(shop: Backbone, order_id: str) -> bool:
     contact = "SELECT count(*) FROM contacts WHERE order_id = $1"
-    address = "SELECT count(*) FROM order_snapshots WHERE order_id = $1 AND ship_to IS NOT NULL"
+    address = "SELECT count(*) FROM order_snapshots WHERE order_id = $1 AND sealed IS NOT NULL"
     found = [
         await shop.delivery_notify.service.pool.fetchval(contact, order_id),
         await shop.returns.service.pool.fetchval(address, order_id),

@@ -64,8 +64,10 @@ class Replayer:
                 event = self._decode(record)
                 topic = record.topic.removeprefix(self._runner.topic_prefix)
                 if rejections.is_published_again(self._runner.service, topic, record.reason):
-                    row = OutboxRow(record.topic, record.key, record.value or b"", headers=record.headers)
-                    await outbox.write(conn, [row])
+                    value, headers = record.value or b"", record.headers
+                    await outbox.write(
+                        conn, [OutboxRow(record.topic, record.key, value, headers=headers, personal=True)]
+                    )
                     return None
                 mark = inbox.mark_of(aggregate.name, event)
                 if record.reason == DeadLetterReason.ID_REUSED:

@@ -21,6 +21,7 @@ from aiokafka import ConsumerRecord
 from libs.common.events.faults import Fault
 from libs.common.messaging.outbox import MAX_BYTES, OutboxRow
 from libs.common.postgres.batch import row_count
+from libs.common.postgres.column_keys import ColumnKeys, keys_of
 from libs.common.postgres.pool import Connection
 
 
@@ -133,7 +134,7 @@ async def store(conn: Connection, aggregate: str, letters: Sequence[DeadLetter])
     """
     if not letters:
         return
-    records = [letter.record for letter in letters]
+    records, keys = [letter.record for letter in letters], keys_of(conn)
     await conn.execute(
         _INSERT,
         aggregate,
@@ -142,7 +143,7 @@ async def store(conn: Connection, aggregate: str, letters: Sequence[DeadLetter])
         [record.offset for record in records],
         [datetime.fromtimestamp(record.timestamp / 1000, UTC) for record in records],
         [text_key(record) for record in records],
-        [record.value for record in records],
+        [record.value if record.value is None else keys.seal(TABLE, record.value) for record in records],
         [json.dumps(text_headers(record.headers)) for record in records],
         [letter.reason for letter in letters],
         [letter.error[:2000].replace("\x00", "\\0") for letter in letters],
@@ -166,15 +167,20 @@ def outbox_row(topic: str, service: str, aggregate: str, letter: DeadLetter) -> 
         "dlq.offset": str(record.offset),
     }
     key = text_key(record)[:1000] or None
-    whole = OutboxRow(topic, key, record.value or b"", headers={**text_headers(record.headers), **reason})
+    headers = {**text_headers(record.headers), **reason}
+    whole = OutboxRow(topic, key, record.value or b"", headers=headers, personal=True)
     return whole if whole.size <= MAX_BYTES else OutboxRow(topic, key, b"", headers={**reason, "dlq.too_large": "true"})
 
 
 _COLUMNS = 'id, aggregate, topic, "partition", "offset", key, value, headers, reason, error, state, attempts, stored_at'
 
 
-def _stored(row: asyncpg.Record) -> StoredDeadLetter:
-    return StoredDeadLetter(**{**dict(row), "headers": json.loads(row["headers"])})
+TABLE = "dead_letters"
+
+
+def _stored(row: asyncpg.Record, keys: ColumnKeys) -> StoredDeadLetter:
+    value = row["value"] if row["value"] is None else keys.reveal(TABLE, row["value"])
+    return StoredDeadLetter(**{**dict(row), "value": value, "headers": json.loads(row["headers"])})
 
 
 async def list_dead_letters(
@@ -182,12 +188,13 @@ async def list_dead_letters(
 ) -> list[StoredDeadLetter]:
     """Return dead letters in the order in which they were stored, those after id `after`."""
     query = f"SELECT {_COLUMNS} FROM dead_letters WHERE state = $1 AND id > $2 ORDER BY id LIMIT $3"  # noqa: S608
-    return [_stored(row) for row in await conn.fetch(query, state, after, limit)]
+    keys = keys_of(conn)
+    return [_stored(row, keys) for row in await conn.fetch(query, state, after, limit)]
 
 
 async def get_dead_letter(conn: Connection, dead_letter_id: int) -> StoredDeadLetter | None:
     row = await conn.fetchrow(f"SELECT {_COLUMNS} FROM dead_letters WHERE id = $1", dead_letter_id)  # noqa: S608
-    return _stored(row) if row else None
+    return _stored(row, keys_of(conn)) if row else None
 
 
 async def request_replay(conn: Connection, dead_letter_id: int | None, by: str) -> int:
@@ -224,7 +231,7 @@ async def next_to_replay(conn: Connection, aggregate: str) -> StoredDeadLetter |
             AND (q.aggregate, q.topic, q.key) = (p.aggregate, p.topic, p.key) AND q.id < p.id)
         ORDER BY p.id LIMIT 1 FOR UPDATE OF p SKIP LOCKED"""  # noqa: S608
     row = await conn.fetchrow(query, aggregate)
-    return _stored(row) if row else None
+    return _stored(row, keys_of(conn)) if row else None
 
 
 async def settle_replay(conn: Connection, dead_letter_id: int, error: str | None) -> None:

@@ -1,4 +1,7 @@
-"""Lists, shows, replays and discards dead letters of a service, in the database of DATABASE_URL."""
+"""Lists, shows, replays and discards dead letters of a service, in the database of DATABASE_URL.
+
+Their content is shown in clear where PERSONAL_DATA_KEYS holds the keys of the service.
+"""
 
 import asyncio
 import json
@@ -9,7 +12,10 @@ from typing import Annotated, Any, TypeVar
 import asyncpg
 import typer
 
+from libs.common.config.column_key_settings import ColumnKeySettings
+from libs.common.config.settings import load
 from libs.common.messaging import dead_letters
+from libs.common.postgres.column_keys import configured_keys
 from libs.common.postgres.pool import Connection
 
 app = typer.Typer(no_args_is_help=True, help=__doc__)
@@ -22,7 +28,8 @@ T = TypeVar("T")
 
 def _query(database_url: str, query: Callable[[Connection], Awaitable[T]]) -> T:
     async def run() -> T:
-        conn = await asyncpg.connect(database_url)
+        keys = configured_keys(load(ColumnKeySettings))
+        conn = await asyncpg.connect(database_url, connection_class=keys.connection_class)
         try:
             return await query(conn)
         finally:

@@ -249,7 +249,10 @@ class DecisionRunner:
         """Return the outbox row of this payload; `time` is the time of its batch, as JSON."""
         source = service_source(self.service, payload.TOPIC)
         value = encode_own(payload, payload.subject, new_event_id(), source, time or to_json(self.clock.now()))
-        return outbox.OutboxRow(self.topic_prefix + payload.TOPIC.name, payload.key, value, trace, type=payload.TYPE)
+        topic = payload.TOPIC
+        return outbox.OutboxRow(
+            self.topic_prefix + topic.name, payload.key, value, trace, type=payload.TYPE, personal=topic.personal
+        )
 
     def _topic(self, event: AnyEvent) -> str | None:
         topic = getattr(event.data, "TOPIC", None)

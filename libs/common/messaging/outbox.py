@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from libs.common.decisions.facts import CancelTimer, SetTimer
 from libs.common.messaging.timers import TimerChanges
+from libs.common.postgres.column_keys import keys_of
 from libs.common.postgres.pool import Connection
 from libs.common.telemetry.trace_context import Carrier
 
@@ -28,7 +29,8 @@ class EventTooLargeError(ValueError):
 class OutboxRow:
     """One record to publish: topic with prefix, key, value, trace context, and other headers as text.
 
-    `type` is the event type, for the span that covers the write; it is not stored.
+    `type` is the event type, for the span that covers the write; it is not stored. The value of a `personal` record is
+    encrypted while it waits, if the service has column keys.
     """
 
     topic: str
@@ -37,6 +39,7 @@ class OutboxRow:
     trace: Carrier | None = None
     headers: dict[str, str] | None = None
     type: str = ""
+    personal: bool = False
 
     @property
     def size(self) -> int:
@@ -83,7 +86,7 @@ async def _write_row(conn: Connection, rows: Sequence[OutboxRow], aggregate: str
         _EFFECTS,
         [row.topic for row in rows],
         [row.key for row in rows],
-        [row.value for row in rows],
+        _values(conn, rows),
         _null_if_all_null([json.dumps(row.headers) if row.headers else None for row in rows]),
         aggregate,
         [key for key, _ in cancelled],
@@ -94,6 +97,14 @@ async def _write_row(conn: Connection, rows: Sequence[OutboxRow], aggregate: str
         _null_if_all_null([trace for _, _, _, trace in moved]),
         _null_if_all_null([row.trace for row in rows]),
     )
+
+
+TABLE = "outbox"
+
+
+def _values(conn: Connection, rows: Sequence[OutboxRow]) -> list[bytes | None]:
+    seal = keys_of(conn).seal
+    return [seal(TABLE, row.value) if row.personal and row.value is not None else row.value for row in rows]
 
 
 def _null_if_all_null(texts: list[str | None]) -> list[str | None] | None:

@@ -22,7 +22,9 @@ import asyncpg
 from aiokafka import AIOKafkaProducer
 
 from libs.common.messaging.failpoints import failpoint
+from libs.common.messaging.outbox import TABLE
 from libs.common.messaging.signal import WakeSignal
+from libs.common.postgres.column_keys import NO_KEYS, ColumnKeys
 from libs.common.postgres.pool import describe
 from libs.common.telemetry.counters import Counters
 from libs.common.telemetry.trace_context import Carrier, record_headers
@@ -60,12 +62,18 @@ STOP_TIMEOUT = 5.0
 
 class Relay:
     def __init__(
-        self, database_url: str, new_producer: Callable[[], AIOKafkaProducer], wake: WakeSignal, counters: Counters
+        self,
+        database_url: str,
+        new_producer: Callable[[], AIOKafkaProducer],
+        wake: WakeSignal,
+        counters: Counters,
+        keys: ColumnKeys = NO_KEYS,
     ) -> None:
         self._database_url = database_url
         self._new_producer = new_producer
         self._wake = wake
         self._counters = counters
+        self._keys = keys
         self.active = False
         self._works = False  # whether the relay has sent all rows that it read since its last start
 
@@ -110,7 +118,7 @@ class Relay:
                 self._works = True
                 await self._wake.wait(0.2)
                 continue
-            published = await publish(producer, [record for row in rows for record in records_of(row)])
+            published = await publish(producer, [record for row in rows for record in records_of(row, self._keys)])
             sent = published.done
             failpoint("relay_sent")
             if published.error:
@@ -133,17 +141,22 @@ class WaitingRecord:
     trace: Carrier | None
 
 
-def records_of(row: Any) -> Iterable[WaitingRecord]:
+def records_of(row: Any, keys: ColumnKeys = NO_KEYS) -> Iterable[WaitingRecord]:
     """Return the records of a row in order. A row of the form before migration 0002 holds one record."""
+
+    def revealed(value: bytes | None) -> bytes | None:
+        return None if value is None else keys.reveal(TABLE, value)
+
     if row["topics"] is None:
-        return [WaitingRecord(row["id"], 1, row["topic"], row["key"], row["value"], row["headers"], row["trace"])]
+        value = revealed(row["value"])
+        return [WaitingRecord(row["id"], 1, row["topic"], row["key"], value, row["headers"], row["trace"])]
     return map(
         WaitingRecord,
         repeat(row["id"]),
         count(1),
         row["topics"],
         row["keys"],
-        row["payloads"],
+        map(revealed, row["payloads"]) if keys.is_encrypting else row["payloads"],
         row["record_headers"] or repeat(None),
         row["traces"] or repeat(None),
     )

@@ -7,6 +7,7 @@ after an interruption: rows that are done are no longer found.
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from libs.common.postgres.column_keys import ColumnKeys, keys_of
 from libs.common.postgres.pool import Connection
@@ -94,5 +95,12 @@ async def _encrypt_source(conn: Connection, column: EncryptedColumn) -> int:
     return len(rows)
 
 
-def _digests(keys: ColumnKeys, digests: Mapping[str, str], values: Mapping[str, str]) -> list[bytes | None]:
-    return [keys.digest(values[name]) if values.get(name) else None for name in digests.values()]
+def _digests(keys: ColumnKeys, digests: Mapping[str, str], values: Mapping[str, Any]) -> list[bytes | None]:
+    return [keys.digest(text) if (text := _field(values, path)) else None for path in digests.values()]
+
+
+def _field(values: Mapping[str, Any], path: str) -> str | None:
+    """Return a field by its path, `outer.inner` for one of an object."""
+    outer, _, inner = path.partition(".")
+    found = (values.get(outer) or {}).get(inner) if inner else values.get(outer)
+    return str(found) if found else None

@@ -24,6 +24,7 @@ from libs.common.events.customers import CustomerErased, CustomerErasureRequeste
 from libs.common.events.personal import is_personal, redact, stated_at
 from libs.common.events.registry import AnyEvent, UndecodableError, decode, encode
 from libs.common.events.topics import PERSONAL_RETENTION_DAYS
+from libs.common.postgres.column_keys import keys_of
 from libs.common.postgres.pool import Connection
 
 PASS_INTERVALS = (timedelta(minutes=10), timedelta(days=1), timedelta(days=PERSONAL_RETENTION_DAYS + 2))
@@ -137,11 +138,12 @@ def _redact_if_erased(event: AnyEvent, erased: Mapping[str, datetime]) -> AnyEve
     return redact(event) if until is not None and stated_at(event) <= until else event
 
 
+TABLE = "dead_letters"
 _FORMER_IDS = "SELECT former_id FROM merged_customers WHERE customer_id = $1"
-_MENTIONING = """
-    SELECT id, key, value FROM dead_letters WHERE value IS NOT NULL AND written_at <= $2
-    AND EXISTS (SELECT FROM unnest($1::text[]) AS i WHERE position(convert_to(i, 'UTF8') in value) > 0)
-    ORDER BY id FOR UPDATE"""
+# Encrypted values cannot be searched by the database, so all are read: an erasure is rare, and so are dead letters.
+_PAGE = """
+    SELECT id, value FROM dead_letters WHERE value IS NOT NULL AND written_at <= $1 AND id > $2 ORDER BY id LIMIT 500"""
+_LOCK = "SELECT value FROM dead_letters WHERE id = $1 AND value IS NOT NULL FOR UPDATE"
 _REDACT = """UPDATE dead_letters SET value = $2, error = 'the customer was erased: ' || reason WHERE id = $1"""
 _DROP = """
     UPDATE dead_letters SET value = NULL, headers = '{}', error = 'the customer was erased: ' || reason,
@@ -156,12 +158,22 @@ async def erase_dead_letters(conn: Connection, erasure: Erasure, ids: Sequence[s
     """
     former = [row["former_id"] for row in await conn.fetch(_FORMER_IDS, erasure.customer_id)]
     wanted = {erasure.customer_id, *former, *ids}
-    for row in await conn.fetch(_MENTIONING, [f'"{id}"' for id in wanted], erasure.until):
+    keys, quoted = keys_of(conn), [f'"{id}"'.encode() for id in wanted]
+    mentioning: list[int] = []
+    last = 0
+    while page := await conn.fetch(_PAGE, erasure.until, last):
+        last = page[-1]["id"]
+        values = [(row["id"], keys.reveal(TABLE, row["value"])) for row in page]
+        mentioning += [row_id for row_id, value in values if any(id in value for id in quoted)]
+    for dead_letter_id in mentioning:
+        value = await conn.fetchval(_LOCK, dead_letter_id)
+        if value is None:
+            continue
         try:
-            event = decode(row["value"])
+            event = decode(keys.reveal(TABLE, value))
         except UndecodableError:
-            await conn.execute(_DROP, row["id"])
+            await conn.execute(_DROP, dead_letter_id)
             continue
         mentioned = {getattr(event.data, name, None) for name in ("customer_id", "order_id", "issue_id")}
         if wanted & {str(id) for id in mentioned}:
-            await conn.execute(_REDACT, row["id"], encode(redact(event)))
+            await conn.execute(_REDACT, dead_letter_id, keys.seal(TABLE, encode(redact(event))))

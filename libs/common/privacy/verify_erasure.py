@@ -3,6 +3,8 @@
 Search terms (name, mail address, phone number, address) are read one per line from standard input or a file. Searched
 are all tables of the given databases, all records of all topics, and all files of the given folders (logs, exported
 spans, photos). Only places are printed, never the content. Exit code 1 if anything is found, 2 if nothing was searched.
+Encrypted values are decrypted with PERSONAL_DATA_KEYS, the keys of all services with commas between them; one whose key
+is not among them ends the search rather than count as clean.
 
 No table or topic is exempt. A term is found in other case or width, with the escapes of JSON, URLs or mail, and a phone
 number with or without separators. Not covered: rows deleted by Postgres and not vacuumed yet, its log and backups,
@@ -26,8 +28,10 @@ import asyncpg
 import typer
 from aiokafka import AIOKafkaConsumer
 
+from libs.common.config.column_key_settings import ColumnKeySettings
 from libs.common.config.kafka_security import KafkaSecurity
 from libs.common.config.settings import load
+from libs.common.postgres.column_keys import MAGIC, NO_KEYS, ColumnKeyError, ColumnKeys, configured_keys, keys_of
 from libs.common.postgres.pool import Connection
 from libs.common.privacy.erase_cli import KafkaCluster, partitions
 
@@ -120,19 +124,26 @@ _COLUMNS = """
 
 
 async def search_database(conn: Connection, search: Search) -> AsyncIterator[Finding]:
-    """Search every column of every row, in one snapshot."""
+    """Search every column of every row, in one snapshot. Raises `ColumnKeyError` for a value that it cannot decrypt."""
+    keys = keys_of(conn)
     tables: dict[str, list[str]] = {}
+    encryptable: dict[str, list[str]] = {}
     for table, column, is_bytes in await conn.fetch(_COLUMNS):
         name = '"' + column.replace('"', '""') + '"'
         text = name if is_bytes else f"convert_to({name}::text, 'UTF8')"
         tables.setdefault(table, []).append(f"coalesce({text}, '')")
+        if is_bytes:
+            encryptable.setdefault(table, []).append(name)
     async with conn.transaction(isolation="repeatable_read", readonly=True):
         for table, columns in tables.items():
             counts: dict[int, int] = {}
             row_bytes = r" || '\x0a'::bytea || ".join(columns)
             quoted = '"' + table.replace('"', '""') + '"'
-            async for row in conn.cursor(f"SELECT {row_bytes} FROM {quoted}", prefetch=1000):  # noqa: S608 - from the catalog
-                for term in search.found_in(row[0]):
+            sealed = f"ARRAY[{', '.join(encryptable.get(table, ()))}]::bytea[]"
+            query = f"SELECT {row_bytes}, {sealed} FROM {quoted}"  # noqa: S608 - from the catalog
+            async for row in conn.cursor(query, prefetch=1000):
+                opened = [keys.open(table, value) for value in row[1] if value and value.startswith(MAGIC)]
+                for term in search.found_in(b"\n".join([row[0], *opened])):
                     counts[term] = counts.get(term, 0) + 1
             for term, count in counts.items():
                 yield Finding(f"table {table}, {count} row(s)", term)
@@ -180,14 +191,18 @@ def search_files(folders: Sequence[Path], search: Search) -> Iterator[Finding]:
 
 
 async def verify(
-    search: Search, databases: Sequence[str], cluster: KafkaCluster | None, folders: Sequence[Path]
+    search: Search,
+    databases: Sequence[str],
+    cluster: KafkaCluster | None,
+    folders: Sequence[Path],
+    keys: ColumnKeys = NO_KEYS,
 ) -> list[Finding]:
     """Return all findings. Raises `NothingSearchedError` without a database, cluster or folder."""
     if not databases and cluster is None and not folders:
         raise NothingSearchedError("nothing to search; set DATABASE_URLS or KAFKA_BOOTSTRAP_SERVERS, or name folders")
     findings: list[Finding] = []
     for url in databases:
-        conn = await asyncpg.connect(url)
+        conn = await asyncpg.connect(url, connection_class=keys.connection_class)
         try:
             name = urlsplit(url).path.removeprefix("/")
             findings += [
@@ -212,8 +227,9 @@ def main(
     cluster = KafkaCluster(bootstrap_servers, prefix, options) if bootstrap_servers else None
     try:
         search = Search.of(what or sys.stdin)
-        findings = asyncio.run(verify(search, database_urls.split(), cluster, folders or []))
-    except NothingSearchedError as error:
+        keys = configured_keys(load(ColumnKeySettings))
+        findings = asyncio.run(verify(search, database_urls.split(), cluster, folders or [], keys))
+    except (NothingSearchedError, ColumnKeyError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from None
     for finding in findings:

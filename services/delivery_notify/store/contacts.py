@@ -2,6 +2,9 @@
 
 A telephone number is kept in E.164 and only if it can be a real one: a number typed in to satisfy a form (0000000000)
 reaches nobody.
+
+With column keys (`libs.common.postgres.column_keys`) name, addresses and recipient are one encrypted field, and their
+own columns are empty.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,9 +14,11 @@ from typing import Any
 
 import phonenumbers
 from pydantic import TypeAdapter
+from pydantic_core import from_json
 
 from libs.common.events.values import Contact, ContactChange
 from libs.common.postgres.batch import columns
+from libs.common.postgres.column_keys import ColumnKeys, keys_of
 from libs.common.postgres.pool import Connection
 from services.delivery_notify.domain.notices import ContactRecorded
 
@@ -22,19 +27,28 @@ DEFAULT_REGION = "JP"
 
 _FIELDS = ("name", "email", "language", "phone")
 
+TABLE = "contacts"
+ENCRYPTED_FIELDS = ("name", "email", "phone", "placed_digest", "recipient")
+"""Columns that are fields of `sealed` under column keys."""
+
 _LOAD = """
     SELECT order_id, customer_id, name, email, language, phone, last_purchased_item, placed_at, placed_digest,
-           stated_at::text, recipient::text
+           stated_at::text, recipient::text, sealed
     FROM contacts WHERE order_id = ANY($1) ORDER BY order_id FOR UPDATE"""
 _UPSERT = """
     INSERT INTO contacts (order_id, customer_id, name, email, language, phone, last_purchased_item, placed_at,
-                          placed_digest, stated_at, recipient)
+                          placed_digest, stated_at, recipient, sealed, email_digest, phone_digest,
+                          recipient_email_digest, recipient_phone_digest)
     SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
-                         $8::timestamptz[], $9::text[], $10::jsonb[], $11::jsonb[])
+                         $8::timestamptz[], $9::text[], $10::jsonb[], $11::jsonb[], $12::bytea[], $13::bytea[],
+                         $14::bytea[], $15::bytea[], $16::bytea[])
     ON CONFLICT (order_id) DO UPDATE SET
         name = excluded.name, email = excluded.email, language = excluded.language, phone = excluded.phone,
         last_purchased_item = excluded.last_purchased_item, placed_at = excluded.placed_at,
-        placed_digest = excluded.placed_digest, stated_at = excluded.stated_at, recipient = excluded.recipient"""
+        placed_digest = excluded.placed_digest, stated_at = excluded.stated_at, recipient = excluded.recipient,
+        sealed = excluded.sealed, email_digest = excluded.email_digest, phone_digest = excluded.phone_digest,
+        recipient_email_digest = excluded.recipient_email_digest,
+        recipient_phone_digest = excluded.recipient_phone_digest"""
 
 _TIMES: TypeAdapter[dict[str, datetime]] = TypeAdapter(dict[str, datetime])
 
@@ -61,10 +75,11 @@ async def save_contacts(conn: Connection, recorded: Sequence[ContactRecorded]) -
     if not recorded:
         return
     order_ids = sorted({each.order_id for each in recorded})
-    known = {row["order_id"]: _loaded(row) for row in await conn.fetch(_LOAD, order_ids)}
+    keys = keys_of(conn)
+    known = {row["order_id"]: _loaded(row, keys) for row in await conn.fetch(_LOAD, order_ids)}
     for each in recorded:
         known[each.order_id] = merge(known.get(each.order_id) or StoredContact(each.order_id, each.customer_id), each)
-    rows = [_row(known[order_id]) for order_id in order_ids]
+    rows = [_row(known[order_id], keys) for order_id in order_ids]
     await conn.execute(_UPSERT, *columns(rows))
 
 
@@ -115,13 +130,21 @@ def reachable_number(number: str | None) -> str | None:
     return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
 
 
-def _loaded(row: Any) -> StoredContact:
-    recipient = Contact.model_validate_json(row["recipient"]) if row["recipient"] else None
-    times = _TIMES.validate_json(row["stated_at"])
-    return StoredContact(**{**dict(row), "stated_at": times, "recipient": recipient})
+def _loaded(row: Any, keys: ColumnKeys) -> StoredContact:
+    fields = dict(row)
+    if sealed := fields.pop("sealed"):
+        fields |= keys.open_json(TABLE, sealed)
+    elif fields["recipient"]:
+        fields["recipient"] = from_json(fields["recipient"])
+    if fields["recipient"]:
+        fields["recipient"] = Contact.model_validate(fields["recipient"])
+    return StoredContact(**{**fields, "stated_at": _TIMES.validate_json(row["stated_at"])})
 
 
-def _row(contact: StoredContact) -> tuple[Any, ...]:
+def _row(contact: StoredContact, keys: ColumnKeys) -> tuple[Any, ...]:
+    recipient = contact.recipient.model_dump_json(exclude_none=True) if contact.recipient else None
+    if keys.is_encrypting:
+        return _sealed_row(contact, from_json(recipient) if recipient else None, keys)
     return (
         contact.order_id,
         contact.customer_id,
@@ -133,5 +156,31 @@ def _row(contact: StoredContact) -> tuple[Any, ...]:
         contact.placed_at,
         contact.placed_digest,
         _TIMES.dump_json(dict(contact.stated_at)).decode(),
-        contact.recipient.model_dump_json(exclude_none=True) if contact.recipient else None,
+        recipient,
+        *(None,) * 5,
     )
+
+
+def _sealed_row(contact: StoredContact, recipient: Mapping[str, Any] | None, keys: ColumnKeys) -> tuple[Any, ...]:
+    personal = {name: getattr(contact, name) for name in ENCRYPTED_FIELDS if name != "recipient"}
+    return (
+        contact.order_id,
+        contact.customer_id,
+        None,
+        None,
+        contact.language,
+        None,
+        contact.last_purchased_item,
+        contact.placed_at,
+        None,
+        _TIMES.dump_json(dict(contact.stated_at)).decode(),
+        None,
+        keys.seal_json(TABLE, {**personal, "recipient": recipient}),
+        *(keys.digest(address) if address else None for address in _addresses(contact)),
+    )
+
+
+def _addresses(contact: StoredContact) -> tuple[str | None, ...]:
+    """Return the addresses whose digests are stored, in the order of their columns."""
+    recipient = contact.recipient or Contact()
+    return contact.email, contact.phone, recipient.email, recipient.phone

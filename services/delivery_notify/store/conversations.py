@@ -19,6 +19,7 @@ from libs.common.events.loyalty import PointsExpiring, PointsGranted
 from libs.common.events.registry import AnyEvent
 from libs.common.events.values import Language
 from libs.common.postgres.batch import columns
+from libs.common.postgres.column_keys import keys_of
 from libs.common.postgres.pool import Connection
 from libs.common.telemetry.log_context import current_trace
 from services.delivery_notify.domain.conversation import Conversation
@@ -147,10 +148,18 @@ async def _latest_orders(conn: Connection, customers: Sequence[str]) -> list[tup
 
 async def _save_addresses(conn: Connection, rows: Sequence[AddressRequested]) -> None:
     if rows:
-        values = [(row.order_id, row.choice_id, row.address.model_dump_json(exclude_none=True)) for row in rows]
+        keys = keys_of(conn)
+        bodies = [row.address.model_dump_json(exclude_none=True) for row in rows]
+        values = [
+            (row.order_id, row.choice_id, None, keys.seal(contacts.TABLE, body.encode()))
+            if keys.is_encrypting
+            else (row.order_id, row.choice_id, body, None)
+            for row, body in zip(rows, bodies, strict=True)
+        ]
         await conn.execute(
-            """UPDATE contacts c SET address_choice_id = w.choice_id, requested_address = w.address
-               FROM unnest($1::text[], $2::uuid[], $3::jsonb[]) AS w (order_id, choice_id, address)
+            """UPDATE contacts c SET address_choice_id = w.choice_id, requested_address = w.address,
+                                     requested_sealed = w.sealed
+               FROM unnest($1::text[], $2::uuid[], $3::jsonb[], $4::bytea[]) AS w (order_id, choice_id, address, sealed)
                WHERE c.order_id = w.order_id""",
             *columns(values),
         )
@@ -158,9 +167,13 @@ async def _save_addresses(conn: Connection, rows: Sequence[AddressRequested]) ->
 
 async def requested_address(conn: Connection, order_id: str, choice_id: UUID) -> str | None:
     """Return the delivery address requested by the answer to this question, as JSON."""
-    query = "SELECT requested_address FROM contacts WHERE order_id = $1 AND address_choice_id = $2"
-    address: str | None = await conn.fetchval(query, order_id, choice_id)
-    return address
+    query = "SELECT requested_address, requested_sealed FROM contacts WHERE order_id = $1 AND address_choice_id = $2"
+    row = await conn.fetchrow(query, order_id, choice_id)
+    if row is None:
+        return None
+    sealed: bytes | None = row["requested_sealed"]
+    plain: str | None = row["requested_address"]
+    return keys_of(conn).open(contacts.TABLE, sealed).decode() if sealed else plain
 
 
 # A notice without facts was sent before this database was restored (`known_notices`).
@@ -258,7 +271,7 @@ async def _save_withdrawals(conn: Connection, rows: Sequence[NoticesWithdrawn]) 
 async def read_conversation(conn: Connection, order_id: str) -> tuple[Conversation, RecipientContact | None] | None:
     """Return the conversation of an order, unlocked, with its contact."""
     row = await conn.fetchrow(
-        """SELECT v.body, c.order_id, c.name, c.email, coalesce(p.language, c.language, 'ja') AS language
+        """SELECT v.body, c.order_id, c.name, c.email, c.sealed, coalesce(p.language, c.language, 'ja') AS language
            FROM conversations v LEFT JOIN contacts c ON c.order_id = v.key
            LEFT JOIN preferences p ON p.customer_id = c.customer_id WHERE v.key = $1""",
         order_id,
@@ -268,7 +281,8 @@ async def read_conversation(conn: Connection, order_id: str) -> tuple[Conversati
     conversation = CONVERSATION.validate_json(row["body"])
     contact = None
     if row["order_id"]:
-        contact = RecipientContact(row["name"] or "", row["email"], Language(row["language"]))
+        person = keys_of(conn).open_json(contacts.TABLE, row["sealed"]) or row
+        contact = RecipientContact(person.get("name") or "", person.get("email"), Language(row["language"]))
     return conversation, contact
 
 
@@ -296,11 +310,17 @@ async def list_notices(conn: Connection, order_id: str) -> list[dict[str, object
 async def read_sent_notice(conn: Connection, notice_id: UUID) -> dict[str, Any] | None:
     """Return one notice with its contact, in the language in which it was (or would be) sent."""
     row = await conn.fetchrow(
-        """SELECT n.kind, n.order_id, n.issue_id, n.facts, n.status, n.channel, n.settled_at,
+        """SELECT n.kind, n.order_id, n.issue_id, n.facts, n.status, n.channel, n.settled_at, c.sealed,
+                  n.facts ? 'for_recipient' AS is_recipient,
                   coalesce(CASE WHEN n.facts ? 'for_recipient' THEN c.recipient ->> 'name' ELSE c.name END, '') AS name,
                   coalesce(n.language, p.language, c.language, 'ja') AS language
            FROM notices n JOIN contacts c ON c.order_id = n.order_id
            LEFT JOIN preferences p ON p.customer_id = n.customer_id WHERE n.notice_id = $1""",
         notice_id,
     )
-    return dict(row) if row else None
+    if row is None:
+        return None
+    notice = dict(row)
+    person = keys_of(conn).open_json(contacts.TABLE, notice.pop("sealed"))
+    addressee = (person.get("recipient") or {}) if notice.pop("is_recipient") else person
+    return notice | {"name": addressee.get("name", notice["name"])}

@@ -14,6 +14,7 @@ from services.delivery_notify.domain.conversation import Conversation
 from services.delivery_notify.domain.decide import MERGED
 from services.delivery_notify.store.conversation_table import ConversationTable, VersionedConversation
 from services.delivery_notify.store.conversations import Conversations
+from services.delivery_notify.store.preferences import move_preferences
 
 _ORDERS = """
     SELECT key FROM conversations WHERE customer_id = $1
@@ -25,20 +26,6 @@ _MOVE_CONTACTS = "UPDATE contacts SET customer_id = $2 WHERE customer_id = $1"
 _MOVE_NOTICES = """
     UPDATE notices SET customer_id = $2
     WHERE customer_id = $1 AND (order_id = ANY($3) OR settled_at IS NOT NULL)"""
-# What the customer stated last counts; a field that it leaves open keeps the earlier statement.
-_MOVE_PREFERENCES = """
-    WITH former AS (DELETE FROM preferences WHERE customer_id = $1 RETURNING *)
-    INSERT INTO preferences AS kept SELECT $2, channels, language, line_user_id, phone, changed_at FROM former
-    ON CONFLICT (customer_id) DO UPDATE SET
-        channels = CASE WHEN excluded.changed_at > kept.changed_at THEN excluded.channels ELSE kept.channels END,
-        language = CASE WHEN excluded.changed_at > kept.changed_at THEN coalesce(excluded.language, kept.language)
-                        ELSE coalesce(kept.language, excluded.language) END,
-        line_user_id = CASE WHEN excluded.changed_at > kept.changed_at
-                            THEN coalesce(excluded.line_user_id, kept.line_user_id)
-                            ELSE coalesce(kept.line_user_id, excluded.line_user_id) END,
-        phone = CASE WHEN excluded.changed_at > kept.changed_at THEN coalesce(excluded.phone, kept.phone)
-                     ELSE coalesce(kept.phone, excluded.phone) END,
-        changed_at = greatest(kept.changed_at, excluded.changed_at)"""
 
 
 async def move_customer(conn: Connection, merge: Merge, now: datetime) -> None:
@@ -48,7 +35,7 @@ async def move_customer(conn: Connection, merge: Merge, now: datetime) -> None:
     await _move_conversations(conn, sorted({*orders, *holding}), merge, now)
     await conn.execute(_MOVE_CONTACTS, former, remaining, timeout=300)
     await conn.execute(_MOVE_NOTICES, former, remaining, orders, timeout=300)
-    await conn.execute(_MOVE_PREFERENCES, former, remaining)
+    await move_preferences(conn, former, remaining)
 
 
 async def _move_conversations(conn: Connection, orders: list[str], merge: Merge, now: datetime) -> None:

@@ -3,6 +3,7 @@
 Promises, their notifications and the facts of notices stay: they name no person. Unsent notices are withdrawn.
 """
 
+from libs.common.postgres.column_keys import keys_of
 from libs.common.postgres.pool import Connection
 from libs.common.postgres.retention import Sweep
 from libs.common.privacy.erasure import Erasure, erase_dead_letters
@@ -14,12 +15,17 @@ _IDS = """
 # A digest identifies the address for anyone who has it, so it is personal data.
 _SUPPRESSED = """
     DELETE FROM suppressed_addresses WHERE digest IN (
-        SELECT sha256(convert_to(lower(a.address), 'UTF8')) FROM (
+        SELECT keyed_digest($3, sha256(convert_to(lower(a.address), 'UTF8'))) FROM (
             SELECT unnest(ARRAY[email, phone, recipient ->> 'email', recipient ->> 'phone']) FROM contacts
             WHERE customer_id = $1 AND coalesce(placed_at, '-infinity') <= $2
             UNION ALL SELECT unnest(ARRAY[phone, line_user_id]) FROM preferences
             WHERE customer_id = $1 AND changed_at <= $2) AS a (address)
-        UNION ALL SELECT address_digest FROM notices WHERE customer_id = $1 AND made_at <= $2)"""
+        UNION ALL SELECT unnest(ARRAY[email_digest, phone_digest, recipient_email_digest, recipient_phone_digest])
+        FROM contacts
+        WHERE customer_id = $1 AND coalesce(placed_at, '-infinity') <= $2
+        UNION ALL SELECT unnest(ARRAY[phone_digest, line_digest]) FROM preferences
+        WHERE customer_id = $1 AND changed_at <= $2
+        UNION ALL SELECT keyed_digest($3, address_digest) FROM notices WHERE customer_id = $1 AND made_at <= $2)"""
 _DIGESTS = """
     UPDATE notices SET address_digest = NULL
     WHERE customer_id = $1 AND made_at <= $2 AND address_digest IS NOT NULL"""
@@ -46,5 +52,6 @@ def sweeps(contact_days: int, notice_days: int) -> tuple[Sweep, ...]:
 async def erase(conn: Connection, erasure: Erasure) -> None:
     ids = [row["id"] for row in await conn.fetch(_IDS, erasure.customer_id, timeout=300)]
     await erase_dead_letters(conn, erasure, ids)
-    for statement in (_SUPPRESSED, _DIGESTS, _WITHDRAWN, _CONTACTS, _PREFERENCES):
+    await conn.execute(_SUPPRESSED, erasure.customer_id, erasure.until, keys_of(conn).lookup_key, timeout=300)
+    for statement in (_DIGESTS, _WITHDRAWN, _CONTACTS, _PREFERENCES):
         await conn.execute(statement, erasure.customer_id, erasure.until, timeout=300)

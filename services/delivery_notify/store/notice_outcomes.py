@@ -6,6 +6,7 @@ from uuid import UUID
 
 from libs.common.decisions.fast_dataclass import dataclass
 from libs.common.postgres.batch import columns
+from libs.common.postgres.column_keys import keys_of
 from libs.common.postgres.pool import Connection
 
 
@@ -49,14 +50,13 @@ async def lock_leased(conn: Connection, leases: Mapping[UUID, datetime | None]) 
 _COMPLETE = """
     WITH mine AS (
     SELECT o.* FROM (
-        SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $7::text[])
-            AS o (notice_id, status, channel, language, cause, address) ORDER BY notice_id) AS o
+        SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $7::bytea[])
+            AS o (notice_id, status, channel, language, cause, digest) ORDER BY notice_id) AS o
         CROSS JOIN LATERAL (SELECT FROM notices n WHERE n.notice_id = o.notice_id FOR NO KEY UPDATE) AS locked),
     settled AS (
     UPDATE notices n SET status = s.status, channel = s.channel, language = s.language, cause = s.cause,
                          settled_at = $6, wait_until = NULL,
-                         address_digest = CASE WHEN s.channel = 'email'
-                             THEN sha256(convert_to(lower(s.address), 'UTF8')) ELSE n.address_digest END
+                         address_digest = CASE WHEN s.channel = 'email' THEN s.digest ELSE n.address_digest END
     FROM mine s WHERE n.notice_id = s.notice_id AND n.status IN ('sending', 'pending')
     RETURNING n.notice_id, n.order_id, n.announces, s.status, s.channel),
     announced AS (
@@ -73,8 +73,9 @@ async def complete_notices(conn: Connection, outcomes: Collection[Completed], no
     if not outcomes:
         return set()
     values = [(each.notice_id, each.status, each.channel, each.language, each.cause) for each in outcomes]
-    addresses = [each.address for each in outcomes]
-    rows = await conn.fetch(_COMPLETE, *columns(values), now, addresses)
+    digest = keys_of(conn).digest
+    digests = [digest(each.address) if each.address and each.channel == "email" else None for each in outcomes]
+    rows = await conn.fetch(_COMPLETE, *columns(values), now, digests)
     return {row["notice_id"] for row in rows}
 
 

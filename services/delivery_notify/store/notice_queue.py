@@ -1,15 +1,19 @@
 """SQL of the notice queue: claim due notices, mark the channel of an attempt. See `notice_outcomes` for their ends."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from libs.common.decisions.fast_dataclass import dataclass
 from libs.common.events.values import Language
 from libs.common.postgres.batch import columns
+from libs.common.postgres.column_keys import ColumnKeys, keys_of
 from libs.common.postgres.pool import Connection
 from services.delivery_notify.domain.routing import DEFERRABLE, RecipientContact
+from services.delivery_notify.store import contacts
+from services.delivery_notify.store.preferences import line_and_phone
 
 NO_REFS = "[]"
 """No promise is announced or broken; the case of most notices."""
@@ -84,9 +88,9 @@ _CLAIM = """
     SELECT n.notice_id, n.order_id, n.customer_id, n.issue_id, n.kind, n.facts, n.promised_date, n.attempts,
            n.withdrawn_cause, n.trace, n.failed_channels, n.batched, n.batch_id, n.announces, n.supersedes,
            n.started, n.facts ->> 'next_update_by' AS next_update_by, n.wait_until,
-           c.order_id AS contact_order_id, coalesce(a.name, '') AS name, a.email,
-           coalesce(p.language, a.language, 'ja') AS contact_language, coalesce(p.phone, a.phone) AS phone,
-           p.line_user_id, p.channels,
+           c.order_id AS contact_order_id, a.is_recipient, a.name, a.email,
+           coalesce(p.language, a.language) AS contact_language, a.phone AS contact_phone,
+           c.sealed AS contact_sealed, p.phone, p.line_user_id, p.sealed, p.channels,
            CASE WHEN NOT a.is_recipient THEN c.last_purchased_item END AS last_purchased_item,
            CASE WHEN n.kind = ANY ($4) AND NOT n.batched AND n.withdrawn_cause IS NULL THEN (
                SELECT count(DISTINCT coalesce(h.batch_id, h.notice_id)) FROM notices h
@@ -97,19 +101,24 @@ _CLAIM = """
                WHERE t.batch_id = n.batch_id AND (t.settled_at IS NULL) IS TRUE
                  AND t.withdrawn_cause IS NULL) END AS notices_in_batch,
            ARRAY(SELECT s.channel FROM suppressed_addresses s WHERE (s.channel, s.digest) IN (
-               ('email', sha256(convert_to(lower(a.email), 'UTF8'))),
-               ('sms', sha256(convert_to(lower(coalesce(p.phone, a.phone)), 'UTF8'))),
-               ('line', sha256(convert_to(lower(p.line_user_id), 'UTF8'))))) AS suppressed
+               ('email', keyed_digest($5, coalesce(a.email_digest, sha256(convert_to(lower(a.email), 'UTF8'))))),
+               ('sms', keyed_digest($5, coalesce(
+                   p.phone_digest, sha256(convert_to(lower(coalesce(p.phone, a.phone)), 'UTF8')), a.phone_digest))),
+               ('line', keyed_digest($5, coalesce(
+                   p.line_digest, sha256(convert_to(lower(p.line_user_id), 'UTF8'))))))) AS suppressed
     FROM claimed n LEFT JOIN contacts c ON c.order_id = n.order_id AND (c.customer_id = n.customer_id) IS TRUE
     CROSS JOIN LATERAL (
         SELECT g.is_recipient,
                CASE WHEN g.is_recipient THEN c.recipient ->> 'name' ELSE c.name END AS name,
                CASE WHEN g.is_recipient THEN c.recipient ->> 'email' ELSE c.email END AS email,
                CASE WHEN g.is_recipient THEN c.recipient ->> 'language' ELSE c.language END AS language,
-               CASE WHEN g.is_recipient THEN c.recipient ->> 'phone' ELSE c.phone END AS phone
+               CASE WHEN g.is_recipient THEN c.recipient ->> 'phone' ELSE c.phone END AS phone,
+               CASE WHEN g.is_recipient THEN c.recipient_email_digest ELSE c.email_digest END AS email_digest,
+               CASE WHEN g.is_recipient THEN c.recipient_phone_digest ELSE c.phone_digest END AS phone_digest
         FROM (SELECT n.facts ? 'for_recipient' AS is_recipient) AS g) AS a
     LEFT JOIN LATERAL (
-        SELECT p.language, p.phone, p.line_user_id, p.channels FROM preferences p
+        SELECT p.language, p.phone, p.line_user_id, p.channels, p.sealed, p.phone_digest, p.line_digest
+        FROM preferences p
         WHERE p.customer_id = n.customer_id AND NOT a.is_recipient LIMIT 1) AS p ON true
     ORDER BY n.due_at, n.sequence"""
 
@@ -119,6 +128,7 @@ async def claim_notices(conn: Connection, now: datetime, limit: int, lease: time
 
     At most one per order, except for batched notices, which are sent together.
     """
+    keys = keys_of(conn)
     return [
         ClaimedNotice(
             row["notice_id"],
@@ -130,18 +140,7 @@ async def claim_notices(conn: Connection, now: datetime, limit: int, lease: time
             row["promised_date"],
             row["attempts"],
             row["withdrawn_cause"],
-            RecipientContact(
-                row["name"],
-                row["email"],
-                Language(row["contact_language"]),
-                row["phone"],
-                row["line_user_id"],
-                tuple(row["channels"] or ()),
-                frozenset(row["suppressed"]),
-                row["last_purchased_item"],
-            )
-            if row["contact_order_id"]
-            else None,
+            _contact(row, keys) if row["contact_order_id"] else None,
             row["trace"],
             row["started"] or "",
             tuple(row["failed_channels"] or ()),
@@ -154,8 +153,26 @@ async def claim_notices(conn: Connection, now: datetime, limit: int, lease: time
             row["next_update_by"],
             row["wait_until"],
         )
-        for row in await conn.fetch(_CLAIM, now, limit, lease, DEFERRABLE)
+        for row in await conn.fetch(_CLAIM, now, limit, lease, DEFERRABLE, keys.lookup_key)
     ]
+
+
+def _contact(row: Any, keys: ColumnKeys) -> RecipientContact:
+    person: Mapping[str, Any] = {"name": row["name"], "email": row["email"], "phone": row["contact_phone"]}
+    if sealed := row["contact_sealed"]:
+        stored = keys.open_json(contacts.TABLE, sealed)
+        person = (stored.get("recipient") or {}) if row["is_recipient"] else stored
+    line_user_id, phone = line_and_phone(row["line_user_id"], row["phone"], row["sealed"], keys)
+    return RecipientContact(
+        person.get("name") or "",
+        person.get("email"),
+        Language(row["contact_language"] or person.get("language") or "ja"),
+        phone or person.get("phone"),
+        line_user_id,
+        tuple(row["channels"] or ()),
+        frozenset(row["suppressed"]),
+        row["last_purchased_item"],
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,32 +11,35 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from libs.common.events.values import Address
+from libs.common.postgres.column_keys import ColumnKeys, keys_of
 from libs.common.postgres.pool import Connection
 from services.returns.domain.state.case import Case
 from services.returns.domain.state.exposure import CustomerContext, CustomerExposure, record_case
 from services.returns.domain.state.order_ledger import OrderLedger
 from services.returns.store.documents import EXPOSURE_DOCUMENT, ORDER_LEDGER
+from services.returns.store.order_snapshots import open_ship_to
 
 # Exposure rows are locked before anything else is read. The cases of the batch are locked already: every transaction
 # locks cases first and customers second.
 _CONTEXTS = """
     WITH exposures AS (SELECT key, version, body FROM customers WHERE key = ANY($2) ORDER BY key FOR UPDATE),
     ledgers AS (SELECT key, version, body FROM order_ledgers WHERE key = ANY($1) ORDER BY key FOR SHARE)
-    SELECT 'exposure' AS kind, key, version, body::text AS body, NULL AS qualifier FROM exposures
+    SELECT 'exposure' AS kind, key, version, body::text AS body, NULL AS qualifier, NULL::bytea AS sealed FROM exposures
     UNION ALL
-    SELECT 'ledger', key, version, body::text, NULL FROM ledgers
+    SELECT 'ledger', key, version, body::text, NULL, NULL FROM ledgers
     UNION ALL
     SELECT 'order', order_id, address_version,
            jsonb_strip_nulls(ship_to || jsonb_build_object('phone', coalesce(ship_to ->> 'phone', phone)))::text,
-           address_hash FROM order_snapshots WHERE order_id = ANY($1)
+           address_hash, sealed FROM order_snapshots WHERE order_id = ANY($1)
     UNION ALL
-    SELECT 'purchases', customer_id, NULL, sum(value)::text, currency FROM order_snapshots
+    SELECT 'purchases', customer_id, NULL, sum(value)::text, currency, NULL FROM order_snapshots
     WHERE customer_id = ANY($3) AND delivered_at IS NOT NULL AND currency IS NOT NULL GROUP BY customer_id, currency
     UNION ALL
     SELECT 'same_address', o.order_id, NULL, (
         SELECT count(*) FROM (
             SELECT DISTINCT s.customer_id FROM order_snapshots s
-            WHERE s.address_hash = o.address_hash AND s.customer_id <> o.customer_id LIMIT 20) AS others)::text, NULL
+            WHERE s.address_hash = o.address_hash AND s.customer_id <> o.customer_id LIMIT 20) AS others)::text,
+        NULL, NULL
     FROM order_snapshots o WHERE o.order_id = ANY($4) AND o.address_hash IS NOT NULL"""
 
 
@@ -66,6 +69,7 @@ class ExposureRow:
 class _ContextRows:
     """Rows of `_CONTEXTS` by their kind."""
 
+    keys: ColumnKeys
     exposures: dict[str, ExposureRow] = field(default_factory=dict)
     addresses: dict[str, tuple[Address | None, str | None, int]] = field(default_factory=dict)
     purchases: dict[str, dict[str, Decimal]] = field(default_factory=dict)
@@ -80,7 +84,10 @@ class _ContextRows:
             case "ledger":
                 self.ledgers[key] = _ledger(key, row["version"], body)
             case "order":
-                ship_to = Address.model_validate_json(body) if body else None
+                if sealed := row["sealed"]:
+                    ship_to = open_ship_to(sealed, self.keys)
+                else:
+                    ship_to = Address.model_validate_json(body) if body else None
                 # Without a hash key, only orders with the same id are known to share an address.
                 self.addresses[key] = (ship_to, row["qualifier"] or f"order {key}", row["version"])
             case "purchases":
@@ -127,7 +134,7 @@ async def load_contexts(
         list({owner.customer_id for owner in new.values()}),
         list({owner.order_id for owner in new.values()}),
     )
-    rows = _ContextRows()
+    rows = _ContextRows(keys_of(conn))
     for record in records:
         rows.add(record)
     exposures = {key: ExposureRow(key) for key in customers} | rows.exposures

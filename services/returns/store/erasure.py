@@ -10,19 +10,21 @@ from libs.common.privacy.erasure import Erasure, erase_dead_letters
 
 # The hash goes too: with the key it would still confirm that a person lives at an address.
 _ERASE_ADDRESSES = """
-    UPDATE order_snapshots SET ship_to = NULL, address_hash = NULL, phone = NULL, placed_digest = NULL
+    UPDATE order_snapshots SET ship_to = NULL, address_hash = NULL, phone = NULL, placed_digest = NULL,
+        sealed = NULL
     WHERE customer_id = $1 AND coalesce(placed_at, '-infinity') <= $2
-      AND num_nonnulls(ship_to, address_hash, phone, placed_digest) > 0"""
+      AND num_nonnulls(ship_to, address_hash, phone, placed_digest, sealed) > 0"""
 _ERASE_VISITS = "UPDATE customers SET body = body - 'visits' WHERE key = $1 AND body ? 'visits'"
 _FIND_IDS = """
     SELECT order_id AS id FROM order_snapshots WHERE customer_id = $1
     UNION SELECT key FROM cases WHERE customer_id = $1
     UNION SELECT order_id FROM cases WHERE customer_id = $1"""
 _EXPIRE_ADDRESSES = """
-    UPDATE order_snapshots SET ship_to = NULL, address_hash = NULL, phone = NULL, placed_digest = NULL
+    UPDATE order_snapshots SET ship_to = NULL, address_hash = NULL, phone = NULL, placed_digest = NULL,
+        sealed = NULL
     WHERE order_id IN (
         SELECT order_id FROM order_snapshots
-        WHERE placed_at < $1 AND num_nonnulls(ship_to, address_hash, phone, placed_digest) > 0 LIMIT $2)"""
+        WHERE placed_at < $1 AND num_nonnulls(ship_to, address_hash, phone, placed_digest, sealed) > 0 LIMIT $2)"""
 
 
 def address_sweeps(retention_days: int) -> tuple[Sweep, ...]:

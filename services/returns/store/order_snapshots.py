@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from libs.common.decisions.facts import Facts, Ignored, Record
 from libs.common.decisions.order_versions import personal_version_of
@@ -23,24 +23,29 @@ from libs.common.events.personal import REDACTED_ADDRESS, REDACTED_CONTACT
 from libs.common.events.registry import AnyEvent
 from libs.common.events.storefront import OrderChanged, OrderDelivered, OrderPlaced
 from libs.common.events.values import Address
+from libs.common.postgres.column_keys import ColumnKeys, keys_of
 from libs.common.postgres.pool import Connection
+
+TABLE = "order_snapshots"
+ENCRYPTED_FIELDS = ("ship_to", "phone", "placed_digest")
+"""Columns that are fields of `sealed` under column keys."""
 
 _LOAD = """
     SELECT order_id, ship_to::text, ship_to_at, phone, phone_at, placed_digest, customer_id, value, currency,
-           delivered_at, placed_at, address_version
+           delivered_at, placed_at, address_version, sealed
     FROM order_snapshots WHERE order_id = ANY($1) ORDER BY order_id FOR UPDATE"""
 _UPSERT = """
     INSERT INTO order_snapshots (order_id, ship_to, ship_to_at, phone, phone_at, placed_digest, customer_id, value,
-                                 currency, delivered_at, placed_at, address_hash, address_version)
+                                 currency, delivered_at, placed_at, address_hash, address_version, sealed)
     SELECT * FROM unnest($1::text[], $2::jsonb[], $3::timestamptz[], $4::text[], $5::timestamptz[], $6::text[],
                          $7::text[], $8::numeric[], $9::text[], $10::timestamptz[], $11::timestamptz[], $12::text[],
-                         $13::int[])
+                         $13::int[], $14::bytea[])
     ON CONFLICT (order_id) DO UPDATE SET
         ship_to = excluded.ship_to, ship_to_at = excluded.ship_to_at, phone = excluded.phone,
         phone_at = excluded.phone_at, placed_digest = excluded.placed_digest, customer_id = excluded.customer_id,
         value = excluded.value, currency = excluded.currency, delivered_at = excluded.delivered_at,
         placed_at = excluded.placed_at, address_hash = excluded.address_hash,
-        address_version = excluded.address_version"""
+        address_version = excluded.address_version, sealed = excluded.sealed"""
 _REHASH = """
     UPDATE order_snapshots AS old SET address_hash = new.address_hash
     FROM unnest($1::text[], $2::text[]) AS new (former, address_hash) WHERE old.address_hash = new.former"""
@@ -86,7 +91,8 @@ class OrderSnapshots:
         return data.order_id if isinstance(data, OrderPlaced | OrderChanged | OrderDelivered) else None
 
     async def load(self, conn: Connection, keys: Sequence[str], events: Sequence[AnyEvent]) -> dict[str, OrderSnapshot]:
-        return {row["order_id"]: _loaded(row) for row in await conn.fetch(_LOAD, list(keys))}
+        column_keys = keys_of(conn)
+        return {row["order_id"]: _loaded(row, column_keys) for row in await conn.fetch(_LOAD, list(keys))}
 
     def decide(self, state: OrderSnapshot | None, event: AnyEvent, now: datetime) -> tuple[OrderSnapshot | None, Facts]:
         match event.data:
@@ -109,14 +115,16 @@ class OrderSnapshots:
     async def save(self, conn: Connection, changed: Mapping[str, OrderSnapshot], records: Sequence[Record]) -> None:
         rows = [changed[key] for key in sorted(changed)]
         hashes = [address_hashes(self.address_keys, row.ship_to) for row in rows]
+        column_keys = keys_of(conn)
+        personal = [_personal_columns(row, column_keys) for row in rows]
         await conn.execute(
             _UPSERT,
             [row.order_id for row in rows],
-            [row.ship_to.model_dump_json(exclude_none=True) if row.ship_to else None for row in rows],
+            [each.ship_to for each in personal],
             [row.ship_to_at for row in rows],
-            [row.phone for row in rows],
+            [each.phone for each in personal],
             [row.phone_at for row in rows],
-            [row.placed_digest for row in rows],
+            [each.placed_digest for each in personal],
             [row.customer_id for row in rows],
             [row.value for row in rows],
             [row.currency for row in rows],
@@ -124,14 +132,49 @@ class OrderSnapshots:
             [row.placed_at for row in rows],
             [each[0] if each else None for each in hashes],
             [row.address_version for row in rows],
+            [each.sealed for each in personal],
         )
         if rehashed := {former: each[0] for each in hashes for former in each[1:]}:
             await conn.execute(_REHASH, list(rehashed), list(rehashed.values()))
 
 
-def _loaded(row: Any) -> OrderSnapshot:
-    ship_to = Address.model_validate_json(row["ship_to"]) if row["ship_to"] else None
-    return OrderSnapshot(**{**dict(row), "ship_to": ship_to})
+class _PersonalColumns(NamedTuple):
+    """Personal data of a snapshot as columns: encrypted as one field, or one by one."""
+
+    ship_to: str | None = None
+    phone: str | None = None
+    placed_digest: str | None = None
+    sealed: bytes | None = None
+
+
+def _personal_columns(snapshot: OrderSnapshot, keys: ColumnKeys) -> _PersonalColumns:
+    ship_to = snapshot.ship_to
+    if not keys.is_encrypting:
+        body = ship_to.model_dump_json(exclude_none=True) if ship_to else None
+        return _PersonalColumns(body, snapshot.phone, snapshot.placed_digest)
+    fields = {
+        "ship_to": ship_to.model_dump(mode="json", exclude_none=True) if ship_to else None,
+        "phone": snapshot.phone,
+        "placed_digest": snapshot.placed_digest,
+    }
+    return _PersonalColumns(sealed=keys.seal_json(TABLE, fields))
+
+
+def _loaded(row: Any, keys: ColumnKeys) -> OrderSnapshot:
+    fields = dict(row)
+    if sealed := fields.pop("sealed"):
+        fields |= keys.open_json(TABLE, sealed)
+        ship_to = Address.model_validate(fields["ship_to"]) if fields["ship_to"] else None
+    else:
+        ship_to = Address.model_validate_json(fields["ship_to"]) if fields["ship_to"] else None
+    return OrderSnapshot(**{**fields, "ship_to": ship_to})
+
+
+def open_ship_to(sealed: bytes, keys: ColumnKeys) -> Address | None:
+    """Return the address of an encrypted snapshot, with the telephone number of the order where it has none."""
+    fields = keys.open_json(TABLE, sealed)
+    ship_to, phone = fields.get("ship_to"), fields.get("phone")
+    return Address.model_validate({"phone": phone, **ship_to}) if ship_to else None
 
 
 def address_hashes(address_keys: Sequence[bytes], ship_to: Address | None) -> tuple[str, ...]:
