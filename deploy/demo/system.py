@@ -145,6 +145,7 @@ def _start_services(
         infrastructure.folder / "photos",
         smtp_url=f"smtp://{LOOPBACK}:{smtp_port}",
         mail_from=f"{SHOP_NAME} <shop@example.jp>",
+        personal_data_key=secrets.token_urlsafe(32),
     )
     own = {
         "intake": {

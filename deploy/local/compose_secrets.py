@@ -33,6 +33,7 @@ def write(folder: Path = FOLDER) -> list[str]:
     for service in SERVICES:
         password = keep(f"{service}_database_password", secrets.token_urlsafe(24))
         keep(f"{service}_database_url", f"postgresql://{service}:{password}@postgres:5432/{service}")
+        keep(f"{service}_personal_data_keys", secrets.token_urlsafe(32))
         password = keep(f"{service}_owner_password", secrets.token_urlsafe(24))
         keep(f"{service}_migration_url", f"postgresql://{service}_owner:{password}@postgres:5432/{service}")
     storefront = keep("storefront_key", secrets.token_urlsafe(24))

@@ -16,7 +16,8 @@ def service_command(service: str, launcher: str = RUNTIME) -> tuple[str, ...]:
 class ServiceEnvironment:
     """Settings that the services of one run share.
 
-    `keys` are the API keys by caller. `photos` is the folder of all processes of intake, which cannot start without.
+    `keys` are the API keys by caller; `personal_data_key` encrypts addresses and contacts. `photos` is the folder of
+    all processes of intake, which cannot start without.
     """
 
     kafka_servers: str
@@ -25,6 +26,7 @@ class ServiceEnvironment:
     link_secret: str
     photos: Path | None = None
     log_level: str = "WARNING"
+    personal_data_key: str = ""
     smtp_url: str = "discard://"
     mail_from: str = "shop@example.jp"
 
@@ -43,5 +45,6 @@ class ServiceEnvironment:
             "KAFKA_TOPIC_PREFIX": self.topic_prefix,
             "API_KEYS": ",".join(f"{caller}:{key}" for caller, key in self.keys.items()),
             "LOG_LEVEL": self.log_level,
+            **({"PERSONAL_DATA_KEYS": self.personal_data_key} if self.personal_data_key else {}),
             **own.get(service, {}),
         }

@@ -31,6 +31,7 @@ from tests.faults.replica import Replica, make_replica
 from tests.faults.spans import Roots, span_sink
 
 FAULT_LOGS = LOGS / "faults"
+PERSONAL_DATA_KEY = "a-key-for-the-columns-of-fault-runs"
 LINK_SECRET = "a-secret-for-signing-links-in-fault-runs"
 SESSION_TIMEOUT_MS = "6000"
 JOIN_SECONDS = 300.0
@@ -187,7 +188,15 @@ def _environment(running: FaultSystem, service: str, endpoint: str, links: bool)
         servers = f"{LOOPBACK}:{running.link(service, 'kafka').port}"
     photos = running.infrastructure.folder / "photos"
     mail = running.infrastructure.mail.url
-    environment = ServiceEnvironment(servers, running.prefix, running.keys, LINK_SECRET, photos, smtp_url=mail)
+    environment = ServiceEnvironment(
+        servers,
+        running.prefix,
+        running.keys,
+        LINK_SECRET,
+        photos,
+        smtp_url=mail,
+        personal_data_key=PERSONAL_DATA_KEY,
+    )
     return {
         **environment.of(service, database, "http://localhost"),
         "KAFKA_SESSION_TIMEOUT_MS": SESSION_TIMEOUT_MS,
