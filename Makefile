@@ -17,7 +17,7 @@ COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 
 # that forbids it (container images often do) means its own programs.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help env demo check check-lint check-types check-borders test test-long bench bench-more faults audit docs docs-site secrets lock clean
+.PHONY: help env demo check check-lint check-types check-borders test test-long bench bench-more faults audit sbom docs docs-site secrets lock clean
 
 help:
 	@grep -E '^(# .?.?`?make |#   make |[a-z-]+:.*## )' Makefile | sed -E 's/^# ?//; s/:.*##/:/'
@@ -100,8 +100,11 @@ bench-more: $(STAMP) ## overload, the desk with 100,000 issues, notices by real 
 faults: $(STAMP) ## break everything by a seed (SECONDS=300 SEED=1 REPORT=file.json), then audit what came of it
 	@$(RUN) -m tests.faults
 
-audit: $(STAMP) ## secrets in the tree, known holes in what it depends on (3: could not be asked)
+audit: $(STAMP) ## secrets in the tree, known holes in what it depends on (3: could not be asked; AUDIT_ADVISORIES=folder)
 	@$(RUN) -m deploy.supply_chain
+
+sbom: $(STAMP) ## bill of materials of the image (CycloneDX) into .cache/
+	@$(RUN) -m deploy.sbom
 
 docs: $(STAMP) ## generate OpenAPI, AsyncAPI, JSON Schemas and the reference pages
 	@$(RUN) -m deploy.api

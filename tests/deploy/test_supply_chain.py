@@ -3,8 +3,23 @@
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
-from deploy.supply_chain import BASELINE, AuditResult, new_secrets, parse_report, scan_secrets
+import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+
+from deploy.lock_file import locked_packages
+from deploy.sbom import bill_of_materials
+from deploy.supply_chain import (
+    BASELINE,
+    ROOT,
+    AuditResult,
+    audit_offline,
+    new_secrets,
+    parse_report,
+    scan_secrets,
+)
 
 
 def test_a_secret_in_a_committed_file_is_found(tmp_path: Path) -> None:
@@ -38,3 +53,82 @@ def test_what_could_not_be_asked_is_no_pass() -> None:
     assert parse_report("")[0] is AuditResult.NOT_AUDITED
     assert parse_report(json.dumps({"dependencies": []}))[0] is AuditResult.NOT_AUDITED
     assert parse_report(json.dumps({"dependencies": [audited]}))[0] is AuditResult.CLEAN
+
+
+HOLE: dict[str, Any] = {
+    "id": "PYSEC-2027-1",
+    "affected": [
+        {
+            "package": {"ecosystem": "PyPI", "name": "Some_Package"},
+            "ranges": [
+                {"type": "GIT", "events": [{"introduced": "0"}]},
+                {"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": "1.2"}, {"introduced": "2.0rc1"}]},
+            ],
+            "versions": ["1.5.post1"],
+        }
+    ],
+}
+
+
+def lock_of(folder: Path, *versions: str) -> Path:
+    lock = folder / "requirements.lock"
+    lock.write_text("".join(f"some-package=={each} ; python_version < '3.12' \\\n" for each in versions), "utf-8")
+    return lock
+
+
+def copy_of(folder: Path, *advisories: dict[str, Any], suffix: str = ".json") -> Path:
+    data = folder / "vulns" / "some-package"
+    data.mkdir(parents=True)
+    for number, advisory in enumerate(advisories):
+        (data / f"{number}{suffix}").write_text(json.dumps(advisory), encoding="utf-8")  # JSON is YAML, too
+    return folder / "vulns"
+
+
+@pytest.mark.parametrize(
+    ("version", "is_known"),
+    [("1.1", True), ("1.2", False), ("1.5.post1", True), ("1.9", False), ("2.0rc1", True), ("2.1", True)],
+)
+@pytest.mark.parametrize("suffix", [".json", ".yaml"])
+def test_a_copy_of_the_advisories_finds_a_hole_without_a_network(
+    version: str, is_known: bool, suffix: str, tmp_path: Path
+) -> None:
+    lock, copy = lock_of(tmp_path, version), copy_of(tmp_path, HOLE, suffix=suffix)
+    result, lines = audit_offline(lock, copy)
+    found = f"some-package {version}: PYSEC-2027-1, fixed in 1.2"
+    assert (result, lines[0] == found) == (AuditResult.FINDINGS if is_known else AuditResult.CLEAN, is_known)
+
+
+def test_the_last_affected_version_is_affected_and_the_next_is_not(tmp_path: Path) -> None:
+    events = [{"introduced": "1.0"}, {"last_affected": "1.4"}]
+    affected = {**HOLE["affected"][0], "ranges": [{"type": "ECOSYSTEM", "events": events}]}
+    copy = copy_of(tmp_path, {**HOLE, "affected": [affected]})
+    results = [audit_offline(lock_of(tmp_path, version), copy)[0] for version in ("0.9", "1.4", "1.4.1")]
+    assert results == [AuditResult.CLEAN, AuditResult.FINDINGS, AuditResult.CLEAN]
+
+
+def test_a_withdrawn_advisory_and_one_of_another_ecosystem_count_nothing(tmp_path: Path) -> None:
+    other = {**HOLE, "affected": [{**HOLE["affected"][0], "package": {"ecosystem": "npm", "name": "some-package"}}]}
+    unrelated = {**HOLE, "affected": [{**HOLE["affected"][0], "package": {"ecosystem": "PyPI", "name": "other"}}]}
+    copy = copy_of(tmp_path, {**HOLE, "withdrawn": "2027-02-01T00:00:00Z"}, other, unrelated)
+    assert audit_offline(lock_of(tmp_path, "1.1"), copy)[0] is AuditResult.CLEAN
+
+
+def test_an_empty_copy_is_no_pass_and_one_that_cannot_be_read_fails(tmp_path: Path) -> None:
+    lock, copy = lock_of(tmp_path, "1.1"), copy_of(tmp_path)
+    assert audit_offline(lock, copy)[0] is AuditResult.NOT_AUDITED
+    (copy / "broken.json").write_text("{", encoding="utf-8")
+    assert audit_offline(lock, copy) == (AuditResult.FINDINGS, ["broken.json: not readable as OSV: JSONDecodeError"])
+
+
+def test_the_bill_of_materials_is_valid_and_names_each_package_of_the_image_with_its_hashes() -> None:
+    packages = locked_packages(ROOT / "requirements.lock")
+    document = bill_of_materials(packages)
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(json.dumps(document)) is None
+    assert {component["purl"] for component in document["components"]} == {each.purl for each in packages}
+    assert all(component["externalReferences"][0]["hashes"] for component in document["components"])
+
+
+def test_the_same_lock_gives_the_same_bill_of_materials_and_another_does_not() -> None:
+    packages = locked_packages(ROOT / "requirements.lock")
+    serials = [bill_of_materials(each)["serialNumber"] for each in (packages, packages, packages[1:])]
+    assert (serials[0] == serials[1], serials[0] == serials[2]) == (True, False)
