@@ -8,7 +8,13 @@ passwords.
 
 import base64
 import secrets
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from deploy.local.paths import ROOT
 from libs.common.events.topics import SERVICES
@@ -41,11 +47,36 @@ def write(folder: Path = FOLDER) -> list[str]:
     keep("api_keys", f"storefront:{storefront},ops:{ops}")
     keep("link_secrets", secrets.token_urlsafe(32))
     keep("address_key", secrets.token_urlsafe(32))
+    certificate, key = _own_certificate()
+    if not (folder / "proxy_key").exists():
+        keep("proxy_key", key)
+        keep("proxy_certificate", certificate)
     for name in ("webhook_secrets", "bounce_webhook_secret"):
         keep(name, "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode())
     for name in ("shopify_secrets", "evidence_s3_access_key", "evidence_s3_secret_key"):
         keep(name, secrets.token_urlsafe(24))
     return written
+
+
+def _own_certificate() -> tuple[str, str]:
+    """Return a certificate for localhost that signs itself, and its key, in PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=825))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    form, plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    return certificate.public_bytes(pem).decode(), key.private_bytes(pem, form, plain).decode()
 
 
 if __name__ == "__main__":

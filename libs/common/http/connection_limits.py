@@ -1,7 +1,10 @@
 """Limits on client connections: duration of a request, size of its headers, number of connections.
 
 uvicorn with httptools limits none of these: a client that sends one byte per minute keeps its connection, headers grow
-without limit, and an idle new connection is never closed. A proxy usually prevents that; these limits hold without one.
+without limit, and an idle new connection is never closed. The proxy of `deploy/proxy` prevents that for callers from
+outside. These limits stay ours for the others (a partner's server, a port that was published by mistake), since uvicorn
+has no setting for them; hypercorn and granian lack some as well, and cost the fast path. They rest on private parts of
+uvicorn, so `tests/security/test_uvicorn_parts.py` is pinned to its version.
 
 Excess connections are answered 503 with `Retry-After`, except on health routes, so that a flood does not cause a
 restart. Beyond twice the limit connections are closed without an answer, to keep file descriptors free.
