@@ -71,6 +71,7 @@ COLUMNS = {
     "jsonb": f"""'{{"a": [{{"b": "{NAME}"}}]}}'""",
     "json": r"""'{"name": "\u5c71\u7530 \u82b1\u5b50"}'""",
     "text[]": f"ARRAY['x', '{MAIL}']",
+    "bytea[]": f"ARRAY[NULL, convert_to('{NAME}', 'UTF8')]",
     "bytea": f"convert_to('{NAME}', 'UTF8') || '\\x00ff'::bytea",
 }
 

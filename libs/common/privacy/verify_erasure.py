@@ -116,11 +116,20 @@ class Search:
 
 
 _COLUMNS = """
-    SELECT c.relname, a.attname, t.typname = 'bytea' AS is_bytes
+    SELECT c.relname, a.attname, t.typname
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
     JOIN pg_type t ON t.oid = a.atttypid
     WHERE n.nspname = 'public' AND c.relkind IN ('r', 'm') ORDER BY c.relname, a.attnum"""
+
+
+def _as_bytes(name: str, kind: str) -> str:
+    """Return the expression for the content of a column as bytes; the text form of bytes in an array is digits."""
+    if kind == "bytea":
+        return name
+    if kind == "_bytea":
+        return rf"(SELECT string_agg(e, '\x0a'::bytea) FROM unnest({name}) AS e)"  # noqa: S608 - from the catalog
+    return f"convert_to({name}::text, 'UTF8')"
 
 
 async def search_database(conn: Connection, search: Search) -> AsyncIterator[Finding]:
@@ -128,21 +137,20 @@ async def search_database(conn: Connection, search: Search) -> AsyncIterator[Fin
     keys = keys_of(conn)
     tables: dict[str, list[str]] = {}
     encryptable: dict[str, list[str]] = {}
-    for table, column, is_bytes in await conn.fetch(_COLUMNS):
+    for table, column, kind in await conn.fetch(_COLUMNS):
         name = '"' + column.replace('"', '""') + '"'
-        text = name if is_bytes else f"convert_to({name}::text, 'UTF8')"
-        tables.setdefault(table, []).append(f"coalesce({text}, '')")
-        if is_bytes:
-            encryptable.setdefault(table, []).append(name)
+        tables.setdefault(table, []).append(f"coalesce({_as_bytes(name, kind)}, '')")
+        if kind in ("bytea", "_bytea"):
+            encryptable.setdefault(table, []).append(f"ARRAY[{name}]" if kind == "bytea" else name)
     async with conn.transaction(isolation="repeatable_read", readonly=True):
         for table, columns in tables.items():
             counts: dict[int, int] = {}
             row_bytes = r" || '\x0a'::bytea || ".join(columns)
             quoted = '"' + table.replace('"', '""') + '"'
-            sealed = f"ARRAY[{', '.join(encryptable.get(table, ()))}]::bytea[]"
+            sealed = " || ".join(encryptable.get(table, ())) or "ARRAY[]::bytea[]"
             query = f"SELECT {row_bytes}, {sealed} FROM {quoted}"  # noqa: S608 - from the catalog
             async for row in conn.cursor(query, prefetch=1000):
-                opened = [keys.open(table, value) for value in row[1] if value and value.startswith(MAGIC)]
+                opened = [keys.open(table, value) for value in row[1] or () if value and value.startswith(MAGIC)]
                 for term in search.found_in(b"\n".join([row[0], *opened])):
                     counts[term] = counts.get(term, 0) + 1
             for term, count in counts.items():
