@@ -1,6 +1,7 @@
 """The private parts of uvicorn on which the connection limits rest, pinned to its version.
 
-After an update of uvicorn these tests fail: read its changes to the parts below, run `tests/security`, and pin the new values.
+After an update of uvicorn these tests fail: read its changes to the parts below, run `tests/security`, and pin the new
+values.
 """
 
 import hashlib
