@@ -33,7 +33,7 @@ ALLOWED = {
             "libs/common/postgres/db_grants.py",
             piece,
         ): "rights of tables: names of the catalogue, quoted by the database itself"
-        for piece in ("role", "database", "name", "key", "privileges(name, comment, key)")
+        for piece in ("role", "database", "name", "key", "granted")
     },
     ("services/intake/store/insights/queries.py", "REPEAT_WITHIN.days"): "a number of that module",
     (
