@@ -95,7 +95,10 @@ async def reserve(shop: Backbone, customer_id: str, points: int) -> httpx.Respon
     return await shop.loyalty.client.post(path, json=body, headers={**STOREFRONT, **keys})
 
 
-BUSINESS_IDS = ("issue_id", "replacement_id", "collection_id", "refund_id", "version", "resolution", "attempt", "cause")
+BUSINESS_IDS = (
+    *("issue_id", "replacement_id", "collection_id", "refund_id"),
+    *("version", "resolution", "attempt", "cause", "received_at"),
+)
 
 
 def without_repeats(facts: Iterable[Fact]) -> list[Fact]:
