@@ -35,6 +35,12 @@ COMMANDS: tuple[LazyCommand | TyperGroup, ...] = (
     LazyCommand("dead-letters", "libs.common.messaging.dead_letters_cli:app", "Dead letters of a service.", OPERATION),
     LazyCommand("reconcile", "deploy.cli.reconcile:main", "Name what the services lost, and repair it.", OPERATION),
     LazyCommand("offsets", "deploy.cli.offsets:main", "Let a stopped service read records again.", OPERATION),
+    group(
+        "verify",
+        "Audits of topics.",
+        LazyCommand("promises", "deploy.cli.verify_promises:main", "Count promises kept and broken, from the topics."),
+        panel=OPERATION,
+    ),
     LazyCommand("rejoin", "deploy.cli.rejoin:main", "Prepare a service that was restored from a backup.", OPERATION),
     LazyCommand("erase", "libs.common.privacy.erase_cli:main", "Erase a customer in every service.", PRIVACY),
     LazyCommand(

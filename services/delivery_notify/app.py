@@ -9,8 +9,8 @@ from libs.common.http.signed_links import open_links
 from libs.common.privacy.customer_merges import CustomerMerges
 from libs.common.privacy.erasure import Erasures
 from libs.common.runtime.service import Service
-from services.delivery_notify.domain.decide import PUBLISHES, SUBSCRIBES
-from services.delivery_notify.http import bounces, notices, ops, preferences
+from services.delivery_notify.domain.decide import OVERDUE, PUBLISHES, SUBSCRIBES
+from services.delivery_notify.http import bounces, notices, ops, preferences, promise_integrity
 from services.delivery_notify.http.pages import choice_page, sent_mail_page
 from services.delivery_notify.http.pages.rendering import open_renderer
 from services.delivery_notify.metrics import add_metrics
@@ -39,6 +39,7 @@ def create_app(settings: NotifySettings | None = None) -> FastAPI:
     conversations = Conversations(rules)
     service.prepare(calendars.prepare)
     service.at_start(preferences_store.key_digests)
+    service.review_dates_on_change(conversations.name, calendars.fingerprint, OVERDUE)
     service.add_aggregate(conversations, *SUBSCRIBES)
     service.add_retention(*sweeps(settings.contact_retention_days, settings.notice_retention_days))
     service.add_aggregate(Erasures(service.name, erase), CustomerErasureRequested)
@@ -62,6 +63,7 @@ def create_app(settings: NotifySettings | None = None) -> FastAPI:
         notices.router,
         choice_page.router,
         preferences.router,
+        promise_integrity.router,
         ops.router,
         bounces.router,
         sent_mail_page.router,

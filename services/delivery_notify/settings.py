@@ -1,16 +1,23 @@
 """Settings of delivery_notify, besides those of every service and of its channels."""
 
 from datetime import time, timedelta
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import DirectoryPath, Field
+from pydantic import AfterValidator, DirectoryPath, Field
 
 from libs.common.config.settings import Url
 from libs.common.http.signed_links import LinkSecrets
 from libs.common.web.colors import DEFAULT_COLOR, Color
 from services.delivery_notify.channels.settings import ChannelSettings
+from services.delivery_notify.policy.handling_times import BUNDLED_HANDLING_TIMES, read_handling_times
 
 OneLine = Annotated[str, Field(max_length=300, pattern=r"^[^\n\r|]*$")]
+
+
+def _readable(file: Path) -> Path:
+    read_handling_times(file)
+    return file
 
 
 class NotifySettings(ChannelSettings):
@@ -20,6 +27,8 @@ class NotifySettings(ChannelSettings):
     """URL at which customers reach intake's status page and survey; without it mails do not link to them."""
     link_secrets: LinkSecrets
     """Secrets that sign links; the same as intake's, whose pages verify the links in our mails."""
+    handling_times_file: Annotated[Path, AfterValidator(_readable)] = BUNDLED_HANDLING_TIMES
+    """File of the ship dates of orders that come without one."""
     ship_cutoff: time | None = None
     """Hour of a promised day after which nothing ships (HH:MM, shop time zone); see `notification_rules.toml`."""
     delivery_cutoff: time | None = None
@@ -53,6 +62,7 @@ class NotifySettings(ChannelSettings):
     def rule_overrides(self) -> dict[str, Any]:
         """Return the rules of `notification_rules.toml` that these settings override."""
         return {
+            "handling": read_handling_times(self.handling_times_file),
             "ship_cutoff": self.ship_cutoff,
             "delivery_cutoff": self.delivery_cutoff,
             "preorder_schedule": self.preorder_update_schedule,

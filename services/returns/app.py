@@ -44,6 +44,7 @@ def create_app(settings: ReturnsSettings | None = None) -> FastAPI:
         cases.rules = replace(cases.rules, policies=policies)
 
     service.prepare(rules.calendars.prepare)
+    service.review_dates_on_change(cases.name, rules.calendars.fingerprint, "outbound", "inbound")
     # Issues are consumed promptly, because a replacement should ship as soon as possible.
     service.add_aggregate(cases, *SUBSCRIBES, promptly=(topics.ISSUES,))
     service.add_aggregate(KnownOrders(OrderSnapshots(address_keys)), *ORDER_SUBSCRIBES)

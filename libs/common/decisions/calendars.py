@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 from libs.common.decisions.business_hours import BusinessHours
 from libs.common.decisions.shop_calendar import ShopCalendar
 
+CALENDAR_TIMER = "calendar"
+"""Name of the timer that fires once for each open state after a change of the calendar."""
+
 DEFAULT = "default"
 """Name of the entry for warehouses, or carriers, that have none of their own."""
 

@@ -48,6 +48,7 @@ class NoticeKind(StrEnum):
     CHANGE_DECLINED = "change_declined"
     CHANGE_PENDING = "change_pending"
     CHANGE_OVERTAKEN = "change_overtaken"
+    ORDER_DATED = "order_dated"
 
 
 class PromiseSubject(StrEnum):

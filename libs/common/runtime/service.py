@@ -29,6 +29,7 @@ from libs.common.http.problems import Answer, install_problems
 from libs.common.http.request_metrics import RequestMetrics
 from libs.common.messaging import outbox
 from libs.common.messaging.broker import new_producer
+from libs.common.messaging.calendar_changes import schedule_review_of_dates
 from libs.common.messaging.dead_letter_replay import Replayer
 from libs.common.messaging.decision_runner import Aggregate, DecisionRunner
 from libs.common.messaging.relay import Relay
@@ -131,6 +132,14 @@ class Service:
     def at_start(self, work: Callable[[Connection], Awaitable[None]]) -> None:
         """Do this work on the database at each start, before anything is served; it must be idempotent."""
         self._starts.append(work)
+
+    def review_dates_on_change(self, aggregate: str, fingerprint: str, *watched: str) -> None:
+        """Fire a timer for each state with one of the watched timers, once per change of the calendar file."""
+
+        async def review(conn: Connection) -> None:
+            await schedule_review_of_dates(conn, aggregate, fingerprint, watched, self.clock.now())
+
+        self.at_start(review)
 
     def add_retention(self, *sweeps: Sweep) -> None:
         """Add retention sweeps for the service's own tables."""

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from libs.common.decisions.calendars import CALENDAR_TIMER
 from libs.common.decisions.context import subscriptions, timer_changes
 from libs.common.decisions.facts import Anomaly, Facts, TimerFired
 from libs.common.events.change_requests import CustomerDecisionOverdue, CustomerDecisionSettled, OrderChangeAnswered
@@ -65,6 +66,7 @@ from services.delivery_notify.domain import (
     product_warnings,
     replacements,
 )
+from services.delivery_notify.domain.calendar_changes import on_calendar_changed
 from services.delivery_notify.domain.change_requests import on_request_due
 from services.delivery_notify.domain.context import ConversationDecision
 from services.delivery_notify.domain.conversation import Conversation
@@ -106,6 +108,7 @@ TIMERS: Mapping[str, Callable[[ConversationDecision, str], None]] = {
     CHOICE: lambda decision, choice_id: on_answer_deadline(decision, UUID(choice_id)),
     REQUEST: lambda decision, request_id: on_request_due(decision, UUID(request_id)),
     UPDATE: lambda decision, issue_id: issues.on_update_due(decision, UUID(issue_id)),
+    CALENDAR_TIMER: lambda decision, _: on_calendar_changed(decision),
     MERGED: lambda decision, _: None,  # the events that it releases come before any other
 }
 """Handlers of timers by the first part of their names; the second part is the subject."""

@@ -45,7 +45,7 @@ class Line:
     """One order line: quantities, preorder stage, ship and delivery promise.
 
     `accepted_open_wait`: the customer agreed to wait without a date. `consent_lapses_at`: silence cancels then.
-    `stated_at` is the time of the statement that set name and quantity.
+    `stated_at` is the time of the statement that set name and quantity. `warehouse` ships the line, if known.
     """
 
     line_id: str
@@ -66,6 +66,7 @@ class Line:
     delivery: TrackedPromise = TrackedPromise()
     stated_at: datetime | None = None
     requires_shipping: bool = True
+    warehouse: str | None = None
 
     @property
     def open(self) -> bool:

@@ -20,7 +20,7 @@ from libs.common.events.storefront import (
     ShipmentChanged,
 )
 from libs.common.events.values import ContactChange, LineQuantity, OrderLine
-from services.delivery_notify.domain import promises
+from services.delivery_notify.domain import handling_dates, promises
 from services.delivery_notify.domain.context import ConversationDecision
 from services.delivery_notify.domain.conversation import Prepaid
 from services.delivery_notify.domain.customer_questions import close_questions
@@ -67,6 +67,7 @@ def on_order_placed(decision: ConversationDecision, event: OrderPlaced) -> None:
         lines_digest=version.digest,
     )
     notify_acceptance(decision)
+    _announce_handling_dates(decision, lines)
 
 
 def _correct_order(decision: ConversationDecision, event: OrderPlaced, version: PlacedVersion) -> None:
@@ -115,6 +116,7 @@ def _change_lines(
 ) -> None:
     """Add lines, or change name and quantity of those known, where this statement is the newer one."""
     open_before = _open_lines(decision)
+    known = {line.line_id for line in decision.state.lines}
     for ordered in stated:
         line = decision.state.line(ordered.line_id)
         if line is None:
@@ -127,6 +129,12 @@ def _change_lines(
     _recount(decision)
     on_reopened(decision, open_before, _source(event))
     _end_notices(decision, "changed")
+    _announce_handling_dates(decision, [line for line in decision.state.lines if line.line_id not in known])
+
+
+def _announce_handling_dates(decision: ConversationDecision, lines: Iterable[Line]) -> None:
+    dated = {line.line_id for line in lines if line.shipping.day and line.shipping.promised_at is None}
+    handling_dates.announce_handling_dates(decision, dated)
 
 
 def _record_contact(decision: ConversationDecision, event: OrderPlaced, version: PlacedVersion) -> None:
@@ -164,12 +172,15 @@ def _new_line(
         ordered.preorder,
         stated_at=stated_at,
         requires_shipping=ordered.requires_shipping,
+        warehouse=ordered.warehouse,
     )
     if not ordered.requires_shipping:
         return replace(line, shipped=line.quantity, delivered=line.quantity)
     if ordered.promised_ship_date:
         line = promises.with_promise(SHIP, line, ordered.promised_ship_date, at, rules, ship_by=ordered.ship_by)
         decision.emit(promises.ledger_row(SHIP, order_id, line, source, at, promises.SHOP))
+    elif day := handling_dates.handling_date(decision, ordered, at):
+        line = handling_dates.with_handling_date(decision, line, day)
     elif limit := statutory_promise(market, rules.calendar.day(at)):
         line = promises.with_statutory_deadline(line, limit, at, rules)
     if ordered.promised_delivery_date:

@@ -129,7 +129,7 @@ def _deliverable(decision: ConversationDecision, ship_day: date | None, day: dat
 def _ship_day(decision: ConversationDecision, line: Line) -> date:
     """The policy's ship date, before the delivery date while that can still be kept: it has its own deadline."""
     days, today = _renewals(SHIP, line, decision.rules), decision.today
-    warehouse = decision.rules.calendars.warehouse()
+    warehouse = decision.rules.calendars.warehouse(line.warehouse)
     day = warehouse.add_open_days(today, days[line.shipping.renewals])
     delivery = line.delivery
     if delivery.day is None or delivery.updates_sent or day < delivery.day or delivery.day <= today:

@@ -11,7 +11,13 @@ from services.delivery_notify.domain.notices import LineExcluded, NoticeLine, No
 from services.delivery_notify.domain.order_line import Line
 
 SHIP_DATE_NOTICES = frozenset(
-    {NoticeKind.ORDER_DELAYED, NoticeKind.ORDER_OVERDUE, NoticeKind.ORDER_EARLY, NoticeKind.PREORDER_PROGRESS}
+    {
+        NoticeKind.ORDER_DATED,
+        NoticeKind.ORDER_DELAYED,
+        NoticeKind.ORDER_OVERDUE,
+        NoticeKind.ORDER_EARLY,
+        NoticeKind.PREORDER_PROGRESS,
+    }
 )
 DELIVERY_DATE_NOTICES = frozenset({NoticeKind.DELIVERY_DELAYED, NoticeKind.DELIVERY_OVERDUE})
 

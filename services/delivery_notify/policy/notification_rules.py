@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from libs.common.decisions.calendars import Calendars
 from libs.common.decisions.shop_calendar import ShopCalendar
+from services.delivery_notify.policy.handling_times import HandlingTimes
 
 FILE = Path(__file__).with_name("notification_rules.toml")
 
@@ -32,6 +33,8 @@ class NotificationRules:
     overdue_grace: timedelta = timedelta(minutes=15)
     deadline_margin: timedelta = timedelta(minutes=1)
     preorder_schedule: str = "half_month"
+    handling: HandlingTimes | None = None
+    """Ship dates of orders without one; None: they get none."""
 
     @property
     def calendar(self) -> ShopCalendar:

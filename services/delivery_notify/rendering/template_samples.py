@@ -122,6 +122,7 @@ SAMPLES: dict[str, tuple[NoticeKind, dict[str, Any]]] = {
         {"previous_day": PREVIOUS_DAY, "next_update_by": DAY, "update_number": 3, **CHOICE},
     ),
     "order early": (NoticeKind.ORDER_EARLY, {"previous_day": date(2027, 3, 19)}),
+    "order dated": (NoticeKind.ORDER_DATED, {}),
     "order accepted": (NoticeKind.ORDER_ACCEPTED, {"received_on": PREVIOUS_DAY, **MONEY}),
     "order accepted, no date": (
         NoticeKind.ORDER_ACCEPTED,

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from libs.common.decisions.calendars import CALENDAR_TIMER
 from libs.common.decisions.context import subscriptions
 from libs.common.decisions.facts import Facts, Ignored, TimerFired
 from libs.common.events import carrier, issues, payment, topics, warehouse
@@ -22,6 +23,7 @@ from services.returns.domain.commands import AssignCount, CancelCase, ReopenCase
 from services.returns.domain.context import CaseDecision, CaseRules, CaseState
 from services.returns.domain.handlers import (
     address_changes,
+    calendar_changes,
     case_closure,
     collection_reminders,
     customer_choice,
@@ -100,6 +102,9 @@ def _timer_fired(decision: CaseDecision, fired: TimerFired) -> None:
         return
     if key:
         _apply_early_event(decision, key)
+        return
+    if fired.name == CALENDAR_TIMER:
+        calendar_changes.on_calendar_changed(decision)
         return
     due_at = decision.case.timers().get(fired.name)
     if due_at is None or due_at > decision.now:

@@ -17,7 +17,7 @@ from pydantic import (
 from libs.common.events.values.base import Day, Identifier, Money, Quantity, UtcTime, Value
 from libs.common.events.values.codes import Condition
 from libs.common.events.values.money import round_up
-from libs.common.events.values.texts import Text
+from libs.common.events.values.texts import OptionalText, Text
 
 MAX_QUANTITY = 10_000
 """Highest number of units of one order line."""
@@ -103,6 +103,8 @@ class OrderLine(Value):
     """Length or weight of the piece, where the line is sold by it; read from a fractional `quantity`."""
     product_group: str | None = None
     """Product group, if any."""
+    warehouse: OptionalText = None
+    """Warehouse that ships the line, if known; its days and hours are in the calendar file."""
     components: tuple[Component, ...] = ()
     """Parts of one unit: the contents of a kit, or parts that can be sent by themselves."""
     requires_shipping: bool = True

@@ -190,6 +190,14 @@ def _add_promise(decision: CaseDecision, ship_date: date, cause: str | None, **c
     decision.emit(dated_event(decision.case, decision.case.outbound, cause))
 
 
+def move_promise(decision: CaseDecision, ship_date: date) -> None:
+    """Promise this date instead: the warehouse is closed on the one before. An answer is awaited as long as it was."""
+    leg = decision.case.outbound
+    _add_promise(decision, ship_date, "calendar")
+    if leg.status is OutboundStatus.ORDERED:
+        decision.change_outbound(due_at=leg.due_at)
+
+
 def dated_event(case: Case, leg: OutboundLeg, cause: str | None) -> IssueReplacementPromised | IssueReplacementDelayed:
     """Return the event of the last promise of a replacement that has more than its first."""
     before, promise = leg.promises[-2:]
