@@ -168,7 +168,7 @@ async def test_deferred_notices_are_sent_as_one_message_the_next_morning(
     async with everywhere(
         await database("delivery_notify"), there, smtp, clock_file=path, max_messages_per_day=2
     ) as live:
-        await take(live, placed(line(promise=None)))
+        await take(live, placed(line(promise=None, requires_shipping=False)))
         await many(live, 5)
         assert [row["batched"] for row in await settled(live, 2)] == [False, False]
 
