@@ -48,7 +48,7 @@ ALLOWED = {
             "fields",
             "cleared",
             "digests",
-        )  # fmt: skip
+        )
     },
     ("services/intake/store/insights/queries.py", "REPEAT_WITHIN.days"): "a number of that module",
     (
