@@ -110,7 +110,7 @@ docs: $(STAMP) ## generate OpenAPI, AsyncAPI, JSON Schemas and the reference pag
 	@$(RUN) -m deploy.api
 
 docs-site: $(STAMP) ## build the documentation into .cache/site, strictly
-	$(VENV)/bin/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict
 
 secrets: $(STAMP) ## random passwords and keys for docker-compose.yml, into .secrets/ (kept if they are there)
 	@$(RUN) -m deploy.local.compose_secrets

@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from deploy.api.api_docs import event_table, example_app
+from deploy.api.cli_page import cli_page
 from deploy.service_settings import settings_class
 from libs.common.config.settings import ServiceSettings
 from libs.common.events.topics import SERVICES
@@ -39,6 +40,7 @@ def pages() -> dict[str, str]:
         "settings.md": settings_page(),
         "events.md": events_page(),
         "http.md": http_page(),
+        "cli.md": cli_page(),
         "metrics.md": metrics_page(),
         "problem-codes.md": problem_codes_page(),
     }
@@ -180,7 +182,8 @@ def metrics_page() -> str:
         "The counter `sakidashi.outcomes` has the attributes `outcome` and `reason`; `GET /ops/counters` of",
         "each service shows the same figures. `ignored`: the event changed nothing, rightly. `anomaly`: the",
         "event should not have happened. Other outcomes: `dead_lettered`, `replayed`, `retried`, `notice`,",
-        "`staff_notice`, `relay_restarted`, `timer_failed`, `lost_to_retention`, `reconciled`.",
+        "`staff_notice`, `relay_restarted`, `timer_failed`, `commit_failed`, `lost_to_retention`,",
+        "`retention_deleted`, `detection`, `reconciled`.",
     ]
     for outcome in ("anomaly", "ignored"):
         text += ["", f"## {outcome}", "", "| Reason | Service |", "| --- | --- |"]

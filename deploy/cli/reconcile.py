@@ -72,25 +72,27 @@ def _count(found: Sequence[Discrepancy], endpoint: str | None) -> None:
 
 
 def main(
-    database_urls: Annotated[str, typer.Option(envvar="DATABASE_URLS", help="Of all services, separated by blanks.")],
+    database_urls: Annotated[str, typer.Option(envvar="DATABASE_URLS", help="URLs of all four, separated by blanks.")],
     grace_minutes: Annotated[
-        int, typer.Option(envvar="RECONCILE_GRACE_MINUTES", min=0, help="What is younger is in transit.")
+        int,
+        typer.Option(envvar="RECONCILE_GRACE_MINUTES", min=0, help="Age up to which an event counts as in transit."),
     ] = 60,
-    days: Annotated[int, typer.Option(min=1, max=45, help="Days looked back; open issues count always.")] = 30,
+    days: Annotated[int, typer.Option(min=1, max=45, help="Days looked back; open issues always count.")] = 30,
     second_look_seconds: Annotated[
         float,
         typer.Option(
             envvar="RECONCILE_SECOND_LOOK_SECONDS",
             min=0,
-            help="Pause before differences of unknown age are looked at again.",
+            help="Pause before the second look at differences of unknown age.",
         ),
     ] = 60.0,
     redrive: Annotated[bool, typer.Option("--redrive", help="Publish the lost events again.")] = False,
-    desk: Annotated[bool, typer.Option("--desk", help="Show staff what no event repairs, at the desk.")] = False,
+    desk: Annotated[bool, typer.Option("--desk", help="List at the desk what no event repairs.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
     prefix: Annotated[str, typer.Option(envvar="KAFKA_TOPIC_PREFIX", help="Prefix of all topic names.")] = "",
     otlp_endpoint: Annotated[
-        str | None, typer.Option(envvar="OTEL_EXPORTER_OTLP_ENDPOINT", help="Count the findings there, by kind.")
+        str | None,
+        typer.Option(envvar="OTEL_EXPORTER_OTLP_ENDPOINT", help="Collector for counts of findings, by kind."),
     ] = None,
 ) -> None:
     """Name what the services lost or disagree about, and publish it again with --redrive.
