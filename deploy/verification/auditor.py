@@ -1,4 +1,4 @@
-"""The auditor: reads topics and databases from outside and checks every invariant of docs/explanation/invariants.md.
+"""The auditor: reads topics and databases from outside and checks the invariants of docs/explanation/invariants.md.
 
 It shares no code with the services, so that their faults cannot hide themselves. Each check lists its violations with
 the records that prove them; a check without sufficient data reports that instead of 0. `python -m deploy.verification`

@@ -64,7 +64,7 @@ def merge_of(order: ReplayedOrder, account: ReplayedCustomer, seed: int) -> Life
 
 
 def moved_house(order: ReplayedOrder, at: datetime) -> OrderChanged:
-    """The customer moved, and tells the shop while a replacement or a collection is open."""
+    """Change of address while a replacement or a collection is open."""
     ship_to = placed_event(order).ship_to
     assert ship_to, "every order of the demo has an address"
     return _changed(order, at, ship_to=ship_to.model_copy(update={"street": MOVED_STREET}))

@@ -158,7 +158,7 @@ def _check_pauses(calendar: ShopCalendar) -> None:
 
 
 class CalendarSettings(ServiceSettings):
-    """Settings of a service that tells dates."""
+    """Settings of a service that states dates."""
 
     calendar_file: Path = BUNDLED_CALENDAR
     """Calendar of the shop, its warehouses and its carriers; the same file for all services."""

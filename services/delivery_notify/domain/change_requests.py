@@ -1,8 +1,8 @@
 """Requests of customers to cancel or change an order: opened with the decision, due until the shop has answered.
 
 The storefront is asked by `customer.decided`, staff by a notice. What the customer requested is announced as done only
-once the shop says so. An unanswered request has a deadline at any time: staff are reminded, and the customer is updated
-honestly, each update naming the day of the next.
+once the shop says so. An unanswered request has a deadline at any time: staff are reminded, and the customer is
+updated, each update with the day of the next.
 """
 
 from collections.abc import Iterable
