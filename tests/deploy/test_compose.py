@@ -24,7 +24,6 @@ from deploy.local.paths import ROOT
 from deploy.service_settings import settings_class
 from libs.common.config.settings import ServiceSettings, load
 from libs.common.events.topics import SERVICES
-from services.delivery_notify.settings import NotifySettings
 from tests.deploy.compose_rules import Compose, faults
 
 FILE = ROOT / "docker-compose.yml"
@@ -177,11 +176,12 @@ def test_each_secret_of_a_service_comes_from_a_file(compose: Compose, name: str)
     assert {f"{secret}_file" for secret in secrets_of(name) if not secret.startswith("kafka_")} <= given
 
 
-def test_each_way_out_can_be_set_from_outside(compose: Compose) -> None:
-    fields = NotifySettings.model_fields.keys() - ServiceSettings.model_fields.keys()
-    given = {variable.lower() for variable in compose["services"]["delivery_notify"]["environment"]}
-    for_tests = {"line_api_url", "slack_api_url", "sender_poll_seconds"}
-    assert {field for field in fields if not {field, f"{field}_file"} & given} == for_tests
+@pytest.mark.parametrize("name", SERVICES)
+def test_each_setting_of_a_shop_can_be_set_from_outside(compose: Compose, name: str) -> None:
+    fields = settings_class(name).model_fields.keys() - ServiceSettings.model_fields.keys()
+    given = {variable.lower() for variable in compose["services"][name]["environment"]}
+    for_tests = {"line_api_url", "slack_api_url", "sender_poll_seconds", "policy_poll_seconds"}
+    assert {field for field in fields if not {field, f"{field}_file"} & given} - for_tests == set()
 
 
 def test_every_command_is_a_module_that_exists(compose: Compose) -> None:
