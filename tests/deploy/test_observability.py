@@ -16,6 +16,7 @@ from deploy.observability.grafana_model import Dashboard, expressions, to_json
 from deploy.service_settings import settings_class
 from libs.common.events.topics import SERVICES
 from libs.common.telemetry.metrics import Metric, series_names
+from libs.common.telemetry.providers import otlp_metric_readers
 from tests.running import OPS, STOREFRONT, eventually, running
 from tests.security.apps import OF_ONE
 
@@ -161,3 +162,14 @@ async def test_only_operators_may_read_the_metrics(
     async with running(create_app, LoyaltySettings, database=await database("loyalty")) as live:
         assert (await live.client.get("/metrics")).status_code == 401
         assert (await live.client.get("/metrics", headers=STOREFRONT)).status_code == 403
+
+
+def test_compose_gives_grafana_every_dashboard() -> None:
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+    mounted = {volume.split(":")[0] for volume in compose["services"]["grafana"]["volumes"]}
+    assert {f"./deploy/observability/grafana/{name}" for name in dashboards.files()} <= mounted
+
+
+def test_a_trace_store_without_metrics_is_sent_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_METRICS_EXPORTER", "none")
+    assert otlp_metric_readers("http://127.0.0.1:1") == []

@@ -1,5 +1,6 @@
 """OpenTelemetry providers with OTLP exporters over HTTP. The SDK's exporters are imported only where they are used."""
 
+import os
 from typing import TYPE_CHECKING
 
 from opentelemetry.sdk.metrics.export import MetricReader
@@ -31,8 +32,12 @@ def tracer_provider(resource: Resource, processor: SpanProcessor) -> TracerProvi
 
 
 def otlp_metric_readers(endpoint: str | None) -> list[MetricReader]:
-    """Return a reader that sends all metrics every 15 s, or none without an endpoint."""
-    if not endpoint:
+    """Return a reader that sends all metrics every 15 s.
+
+    None without an endpoint, or where OpenTelemetry's own variable `OTEL_METRICS_EXPORTER` is `none`: for a collector
+    that takes only traces.
+    """
+    if not endpoint or os.environ.get("OTEL_METRICS_EXPORTER") == "none":
         return []
     from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
     from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
