@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import re
 import shutil
 import ssl
@@ -32,7 +33,7 @@ FOLDER = ROOT / "deploy" / "proxy"
 CONFIG = (FOLDER / "nginx.conf").read_text("utf-8")
 PORTS = dict(zip(SERVICES, (8441, 8442, 8443, 8444), strict=True))
 NGINX = shutil.which("nginx") or next(iter(Path("/usr/sbin").glob("nginx")), None)
-needs_nginx = pytest.mark.skipif(NGINX is None, reason="no nginx here")
+needs_nginx = pytest.mark.skipif(NGINX is None and not os.environ.get("CI"), reason="nginx is not installed")
 
 
 @pytest.fixture
