@@ -22,6 +22,7 @@ from deploy.local import compose_secrets
 from deploy.local.paths import ROOT
 from deploy.local.ports import free_port
 from libs.common.events.topics import SERVICES
+from libs.common.runtime.metrics_api import PATH as METRICS_PATH
 from services.intake.customer_pages.wiring import UPLOADS as PAGE_UPLOADS
 from services.intake.desk import pages, sign_in
 from services.intake.desk.auth import SIGN_IN_PATH
@@ -69,7 +70,7 @@ def test_the_desk_keeps_its_cookies_to_tls_and_links_lead_to_the_proxy(layer: di
 def test_the_paths_of_the_configuration_are_those_of_the_service() -> None:
     paths = {getattr(route, "path", None) for router in (pages.router, sign_in.router) for route in router.routes}
     exact = set(re.findall(r"location = (\S+) ", CONFIG))
-    assert (exact, exact - paths) == ({"/desk/live", SIGN_IN_PATH}, set())
+    assert (exact, exact - paths) == ({"/desk/live", SIGN_IN_PATH, METRICS_PATH}, {METRICS_PATH})
 
 
 def test_no_header_of_a_caller_names_an_address() -> None:
@@ -158,10 +159,11 @@ async def test_it_replaces_the_address_that_a_caller_claims(tmp_path: Path) -> N
 @needs_nginx
 async def test_it_keeps_what_is_for_operators_inside_and_links_out_of_its_log(tmp_path: Path) -> None:
     async with proxied(tmp_path) as client:
-        answers = [await client.get(path) for path in ("/ops/counters", "/health/ready", "/s/a-secret-token?x=1")]
+        inside = [await client.get(path) for path in ("/ops/counters", "/metrics", "/health/ready")]
+        page = await client.get("/s/a-secret-token?x=1")
         log = (tmp_path / "access.log").read_text("utf-8")
-    assert [answer.status_code for answer in answers] == [404, 404, 200]
-    assert "max-age" in answers[2].headers["strict-transport-security"]
+    assert [answer.status_code for answer in (*inside, page)] == [404, 404, 404, 200]
+    assert "max-age" in page.headers["strict-transport-security"]
     assert "a-secret-token" not in log
 
 
