@@ -29,7 +29,8 @@ OF_OTHER_EXPORTERS = {"up", "node_filesystem_avail_bytes", "probe_ssl_earliest_c
 
 LABELS_OF_ALL = {"job", "instance", "le", "fstype"}
 WORDS = {
-    "sum", "max", "min", "by", "rate", "increase", "histogram_quantile", "predict_linear", "and", "or", "time",
+    "sum", "max", "min", "by", "rate", "increase", "histogram_quantile", "predict_linear", "and", "or", "unless",
+    "time",
 }  # fmt: skip
 
 
@@ -55,7 +56,7 @@ def names_in(expression: str) -> tuple[set[str], set[str]]:
     labels = set(re.findall(r"(\w+)\s*(?:=~|!~|!=|=)\s*\"\"", without_texts))
     for group in re.findall(r"\bby \(([^)]*)\)", without_texts):
         labels |= {label.strip() for label in group.split(",")}
-    bare = re.sub(r"\{[^}]*\}|\bby \([^)]*\)|\[[^\]]*\]", " ", without_texts)
+    bare = re.sub(r"\{[^}]*\}|\bby \([^)]*\)|\[[^\]]*\]|\boffset \w+", " ", without_texts)
     return set(re.findall(r"[a-z_][\w:]*", bare)) - WORDS, labels
 
 
@@ -84,6 +85,15 @@ def test_every_expression_names_labels_that_its_series_have() -> None:
         possible = LABELS_OF_ALL.union(*(of_series.get(name, set()) for name in series))
         wrong += [(where, label) for label in labels - possible]
     assert wrong == []
+
+
+def test_every_alert_on_a_single_outcome_sees_the_first_one() -> None:
+    """A series that begins at 1 has no increase in Prometheus."""
+    single = [rule for rule in ALERTS if re.search(r"increase\(.*> 0", rule["expr"])]
+    assert len(single) >= 3
+    for rule in single:
+        selector, window = re.findall(r"increase\((\S+?)\[(\w+)\]\)", rule["expr"])[0]
+        assert f"({selector} unless sakidashi_outcomes_total offset {window}) > 0" in rule["expr"], rule["alert"]
 
 
 @pytest.mark.parametrize("rule", ALERTS, ids=lambda rule: str(rule["alert"]))
