@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.common.decisions.shop_calendar import ShopCalendar
+from libs.common.decisions.shop_calendar import Closure, ShopCalendar
 
 TOKYO = ShopCalendar(ZoneInfo("Asia/Tokyo"))
 NEW_YORK = ShopCalendar(ZoneInfo("America/New_York"), "US")
@@ -24,6 +24,12 @@ NEW_YORK = ShopCalendar(ZoneInfo("America/New_York"), "US")
 )
 def test_the_next_open_day_skips_weekends_and_holidays(day: date, opens: date) -> None:
     assert TOKYO.next_open(day) == opens
+
+
+@pytest.mark.parametrize(("year", "last"), [(2027, date(2027, 2, 28)), (2028, date(2028, 2, 29))])
+def test_a_yearly_closure_until_the_29th_of_february_ends_with_that_month(year: int, last: date) -> None:
+    closure = Closure(date(2028, 2, 25), date(2028, 2, 29), yearly=True)
+    assert max(closure.days_in(year)) == last
 
 
 def test_open_days_are_counted_from_the_first_open_one() -> None:

@@ -4,6 +4,7 @@ Public holidays come from the `holidays` package (MIT), by country; weekends are
 total: a search for an open day ends after `LONGEST_SEARCH` days, and `calendar_file` refuses calendars that need more.
 """
 
+from calendar import isleap
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -50,8 +51,8 @@ class Closure:
 
 
 def _in_year(day: date, year: int) -> date:
-    is_leap_day = (day.month, day.day) == (2, 29)
-    return date(year, 2, 28) if is_leap_day else day.replace(year=year)
+    is_missing = (day.month, day.day) == (2, 29) and not isleap(year)
+    return date(year, 2, 28) if is_missing else day.replace(year=year)
 
 
 class ShopCalendar:
