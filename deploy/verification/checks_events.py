@@ -279,7 +279,8 @@ def _unshipped(history: History) -> dict[str, Fact]:
 def one_trace(history: History) -> Iterator[Violation]:
     """From the report to its effects within ten minutes, all records carry the trace of the report.
 
-    An event type that never carries a trace proves nothing (tracing is off at its producer).
+    An event type that never carries a trace proves nothing (tracing is off at its producer). A later request about the
+    issue, such as a withdrawal, begins a trace of its own.
     """
     traced = {fact.issue: _trace(fact) for fact in history.of("issue.reported") if _trace(fact)}
     if not traced:
@@ -292,13 +293,21 @@ def one_trace(history: History) -> Iterator[Violation]:
             soon = fact.event_time - start.event_time < timedelta(minutes=10)
             if fact.type == "issue.accepted" and fact.event_time != start.event_time:
                 continue  # accepted by a later request, such as the photo that was missing; it has a trace of its own
-            if soon and _trace(fact) != trace and not _follows_a_wait(history, issue, fact):
+            if not soon or _trace(fact) == trace or _follows_a_decision(history, issue, fact):
+                continue
+            if not _follows_a_wait(history, issue, fact):
                 yield violation(f"issue {issue}: {fact.type} is not in the trace of the report", start, fact)
 
 
 def _trace(fact: Fact) -> str:
     parts = fact.headers.get("traceparent", "").split("-")
     return parts[1] if len(parts) == 4 else ""
+
+
+def _follows_a_decision(history: History, issue: str, fact: Fact) -> bool:
+    """Return true if the fact is in the trace of a decision of staff, or of a customer who withdraws."""
+    decided = [each for each in history.about(issue, "issue.staff_decided") if each.written_at <= fact.written_at]
+    return bool(_trace(fact)) and any(_trace(each) == _trace(fact) for each in decided)
 
 
 def _follows_a_wait(history: History, issue: str, fact: Fact) -> bool:

@@ -7,7 +7,7 @@ import pytest
 
 from deploy.verification.auditor import CHECKS
 from deploy.verification.verdict import Violation, run_check
-from tests.verification.histories import HistoryBuilder, valid_history
+from tests.verification.histories import ISSUE, HistoryBuilder, valid_history
 
 OTHER_ID = "99999999999999999999999999999999"
 OTHER_TRACE = f"00-{OTHER_ID}-2222222222222222-01"
@@ -41,3 +41,10 @@ def test_a_record_in_the_trace_of_an_earlier_event_of_the_issue_follows_a_wait()
 def test_a_trace_of_its_own_must_link_to_another_once_spans_are_collected(linked: set[str], count: int) -> None:
     story = in_other_trace(valid_history(), "replacement.ordered")
     assert len(violations(story, {OTHER_ID: linked})) == count
+
+
+@pytest.mark.parametrize(("decided_at", "count"), [(72.03, 0), (72.1, 1)])
+def test_a_notice_may_be_in_the_trace_of_an_earlier_decision_about_its_issue(decided_at: float, count: int) -> None:
+    story = in_other_trace(valid_history(), "notice.sent")
+    story.add("issues", "issue.staff_decided", decided_at, trace=OTHER_TRACE, issue_id=ISSUE, order_id="S1")
+    assert len(violations(story, {OTHER_ID: set()})) == count
