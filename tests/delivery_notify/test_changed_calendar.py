@@ -82,17 +82,21 @@ def test_a_shop_that_states_another_date_later_is_followed() -> None:
     assert talk.conversation.lines[0].shipping.day == NEXT_TUESDAY
 
 
+TRACE = f"00-{'1' * 32}-{'1' * 16}-01"
+
+
 async def test_every_open_conversation_looks_at_its_dates_once_per_change(database: MakeDatabase) -> None:
-    schedule = "SELECT count(*) FROM timers WHERE name = 'calendar'"
+    schedule = "SELECT trace FROM timers WHERE name = 'calendar'"
     async with notifying(await database("delivery_notify")) as live:
         pool, now = live.service.pool, live.service.clock.now() + timedelta(days=1)
         await pool.execute(
-            """INSERT INTO timers (aggregate, key, name, due_at) VALUES
-               ('conversations', 'a', 'overdue', $1), ('conversations', 'b', 'progress', $1)""",
+            """INSERT INTO timers (aggregate, key, name, due_at, trace) VALUES
+               ('conversations', 'a', 'overdue', $1, $2), ('conversations', 'b', 'progress', $1, NULL)""",
             now,
+            TRACE,
         )
         async with pool.acquire() as conn:
             for fingerprint, timers in (("one", 1), ("one", 0), ("two", 1)):
                 await schedule_review_of_dates(conn, "conversations", fingerprint, ["overdue"], now)
-                assert await conn.fetchval(schedule) == timers
+                assert [row["trace"] for row in await conn.fetch(schedule)] == [TRACE] * timers
                 await conn.execute("DELETE FROM timers WHERE name = 'calendar'")

@@ -1,7 +1,7 @@
 """Changes of the calendar file: every open state is looked at again, once per change.
 
-A timer named `calendar` is set for each state that has one of the watched timers. The statement is repeated by every
-process that starts, and changes nothing while the file is the same.
+A timer named `calendar` is set for each state that has one of the watched timers, with the trace of such a timer. The
+statement is repeated by every process that starts, and changes nothing while the file is the same.
 """
 
 from collections.abc import Sequence
@@ -16,9 +16,10 @@ _SCHEDULE = """
         ON CONFLICT (aggregate) DO UPDATE SET fingerprint = excluded.fingerprint, since = excluded.since
         WHERE known.fingerprint <> excluded.fingerprint
         RETURNING true)
-    INSERT INTO timers (aggregate, key, name, due_at)
-    SELECT DISTINCT t.aggregate, t.key, $5, $4 FROM timers t CROSS JOIN changed
+    INSERT INTO timers (aggregate, key, name, due_at, trace)
+    SELECT t.aggregate, t.key, $5, $4, max(t.trace) FROM timers t CROSS JOIN changed
     WHERE t.aggregate = $1 AND t.name = ANY($3)
+    GROUP BY t.aggregate, t.key
     ON CONFLICT DO NOTHING"""
 
 
