@@ -59,9 +59,9 @@ class Returns:
         self.pool, self.cases = pool, Cases(RULES)
         self.runner = DecisionRunner("returns", SystemClock(), Tracing("returns", None))
 
-    async def apply(self, *events: AnyEvent) -> None:
+    async def apply(self, *events: AnyEvent, trace: str | None = None) -> None:
         async with self.pool.acquire() as conn, conn.transaction():
-            await self.runner.apply(conn, self.cases, [Incoming(event) for event in events])
+            await self.runner.apply(conn, self.cases, [Incoming(event, trace) for event in events])
 
     async def fire_timers(self) -> None:
         await TimerLoop(self.runner, self.pool, self.cases, lambda: None).fire_due()  # type: ignore[arg-type]
@@ -85,6 +85,14 @@ async def test_answers_that_came_before_the_case_are_applied_once_it_opens(pool:
     assert await returns.outbound_status() is OutboundStatus.ORDERED
     await returns.fire_timers()
     assert await returns.outbound_status() is OutboundStatus.DELIVERED
+
+
+async def test_an_answer_before_its_case_is_applied_with_the_trace_of_the_report(pool: Pool) -> None:
+    of_report, of_answer = (f"00-{digit * 32}-{digit * 16}-01" for digit in "12")
+    returns = Returns(pool)
+    await returns.apply(at(SHIPPED, 2), trace=of_answer)
+    await returns.apply(event_of(accepted()), trace=of_report)
+    assert await pool.fetchval("SELECT trace FROM timers WHERE name LIKE 'early:%'") == of_report
 
 
 async def test_a_kept_event_is_applied_once(pool: Pool) -> None:

@@ -22,6 +22,7 @@ from tests.returns.cases import ISSUE, TUESDAY, accepted, event_of, line
 from tests.returns.test_store import CASES, RUNNER, learn, placed
 
 OTHER = UUID(int=77)
+OF_REPORT, OF_BOX = (f"00-{digit * 32}-{digit * 16}-01" for digit in "12")
 
 
 @pytest.fixture
@@ -32,10 +33,10 @@ async def pool(database: MakeDatabase) -> AsyncIterator[Pool]:
     await pool.close()
 
 
-async def take(pool: Pool, *payloads: Payload, subject: str | None = None) -> Sequence[Facts]:
+async def take(pool: Pool, *payloads: Payload, subject: str | None = None, trace: str | None = None) -> Sequence[Facts]:
     async with pool.acquire() as conn, conn.transaction():
         events = [event_of(each, subject=subject, id=str(number)) for number, each in enumerate(payloads)]
-        return await RUNNER.apply(conn, CASES, [Incoming(event) for event in events])
+        return await RUNNER.apply(conn, CASES, [Incoming(event, trace) for event in events])
 
 
 async def fire(pool: Pool) -> None:
@@ -127,3 +128,28 @@ async def test_what_belongs_to_no_other_case_is_shown_to_the_staff_of_this_one(p
     assert case.inbound.received == {"1": 1, "9": 1}
     assert case.in_review(ReviewCause.UNEXPECTED_ITEM)
     assert await open_counts(pool) == []
+
+
+async def trace_of_count(pool: Pool) -> str | None:
+    found: str | None = await pool.fetchval("SELECT trace FROM timers WHERE name LIKE 'count:%'")
+    return found
+
+
+@pytest.mark.parametrize("of_box", [None, OF_BOX])
+async def test_a_box_without_papers_is_counted_with_the_trace_of_the_report(pool: Pool, of_box: str | None) -> None:
+    await take(pool, accepted(Reason.CHANGED_MIND), trace=OF_REPORT)
+    await take(pool, box(issue_id=None, order_id="O-1"), trace=of_box)
+    assert await trace_of_count(pool) == OF_REPORT
+
+
+async def test_a_count_before_its_case_is_counted_with_the_trace_of_the_report(pool: Pool) -> None:
+    await take(pool, box(), trace=OF_BOX)
+    await take(pool, accepted(Reason.CHANGED_MIND), trace=OF_REPORT)
+    assert await trace_of_count(pool) == OF_REPORT
+
+
+async def test_a_box_for_a_case_that_waits_for_nothing_keeps_its_own_trace(pool: Pool) -> None:
+    await take(pool, accepted(Reason.CHANGED_MIND))
+    await pool.execute("DELETE FROM timers")
+    await take(pool, box(issue_id=None, order_id="O-1"), trace=OF_BOX)
+    assert await trace_of_count(pool) == OF_BOX

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import field
 from datetime import datetime
 
-from libs.common.decisions.facts import Facts, Record, TimerFired
+from libs.common.decisions.facts import Fact, Facts, Record, TimerFired
 from libs.common.decisions.fast_dataclass import dataclass
 from libs.common.decisions.fast_replace import replace
 from libs.common.events.issues import IssueAccepted, IssueStaffDecided
@@ -15,20 +15,21 @@ from libs.common.events.registry import AnyEvent
 from libs.common.events.warehouse import CountingEvent, ReplacementConfirmed, ReplacementDelayed
 from libs.common.postgres.pool import ConflictError, Connection
 from libs.common.postgres.state_table import RowCache, VersionedRow
+from libs.common.telemetry.log_context import current_trace
 from services.returns.domain import decide as domain
 from services.returns.domain.commands import AssignCount, ReopenCase
 from services.returns.domain.context import CaseRules, CaseState
 from services.returns.domain.ledger_decisions import OrderEventArrived, order_of
 from services.returns.domain.state.case import Case
 from services.returns.domain.state.case_status import CLOSED_STATUSES, case_status
-from services.returns.domain.state.early_events import early_event_of_timer
+from services.returns.domain.state.early_events import EventKept, early_event_of_timer
 from services.returns.domain.state.exposure import UNKNOWN_CUSTOMER, has_follow_up_issue
-from services.returns.domain.state.kept_counts import count_of_timer
+from services.returns.domain.state.kept_counts import CountKept, count_of_timer
 from services.returns.store import early_events
 from services.returns.store.case_queries import list_cases_of_orders
 from services.returns.store.customer_contexts import CaseOwner, ExposureRow, load_contexts
 from services.returns.store.documents import CASE_DOCUMENT, EXPOSURE_DOCUMENT
-from services.returns.store.kept_counts import KeptCounts
+from services.returns.store.kept_counts import KeptCounts, OpenedCase
 from services.returns.store.order_ledgers import OrderLedgers
 from services.returns.store.order_snapshots import address_hashes
 
@@ -37,6 +38,8 @@ MAX_CACHED_CASES = 4096
 
 NO_EXPOSURE_CHANGE = frozenset((ReplacementConfirmed, ReplacementDelayed))
 """Events that change no exposure and no visit, so that the exposure row is not locked for them."""
+
+_KEPT = frozenset((CountKept, EventKept))
 
 _LOCK_CASES = """
     SELECT c.key, c.version,
@@ -67,11 +70,15 @@ _SAVE = """
 
 @dataclass(frozen=True, slots=True)
 class LoadedCase:
-    """State of an issue with its row version, and the exposure row where this batch may change it."""
+    """State of an issue with its row version, and the exposure row where this batch may change it.
+
+    `trace` is the trace context of the event that opened the case in this batch.
+    """
 
     version: int
     state: CaseState
     exposure: ExposureRow | None = None
+    trace: str | None = None
 
 
 _NO_CASE = LoadedCase(0, CaseState(None, UNKNOWN_CUSTOMER))
@@ -166,22 +173,26 @@ class Cases:
         if row and before.customer.exposure is not row.exposure:
             before = CaseState(before.case, replace(before.customer, exposure=row.exposure))
         after, facts = domain.decide(before, event, now, self.rules)
+        if not _KEPT.isdisjoint(map(type, facts)):
+            facts = [_with_trace(fact) for fact in facts]
         if after.case is before.case:
             return state, facts
         if row and after.case:
             row.record(after.case, before.case is None, before.customer.address_hash)
-        return LoadedCase(loaded.version, after, row), facts
+        return LoadedCase(loaded.version, after, row, loaded.trace if before.case else current_trace()), facts
 
     async def save(self, conn: Connection, changed: Mapping[str, LoadedCase], records: Sequence[Record]) -> None:
         """Write cases and exposures under the versions they were loaded with. Raises `ConflictError` if one changed."""
         await self.ledgers.record(conn, [record for record in records if isinstance(record, OrderEventArrived)])
-        new = {
-            key: each.state.case.accepted_at for key, each in changed.items() if each.state.case and not each.version
+        opened = {
+            key: OpenedCase(each.state.case.accepted_at, each.trace)
+            for key, each in changed.items()
+            if each.state.case and not each.version
         }
         if changed:
             await self._save_cases(conn, changed)
-        await self.counts.save(conn, records, new)
-        await early_events.save_events(conn, records, new.keys())
+        await self.counts.save(conn, records, opened)
+        await early_events.save_events(conn, records, {key: case.trace for key, case in opened.items()})
 
     async def _save_cases(self, conn: Connection, changed: Mapping[str, LoadedCase]) -> None:
         rows = [(key, each.version + 1, each.state.case) for key, each in sorted(changed.items()) if each.state.case]
@@ -208,6 +219,11 @@ class Cases:
                 self.row_cache.drop(key)
             else:
                 self.row_cache.keep(key, VersionedRow(version, result["xid"], case))
+
+
+def _with_trace(fact: Fact) -> Fact:
+    """Add the trace context of the causing event to what is kept, for the timer that brings it to its case."""
+    return replace(fact, trace=current_trace()) if isinstance(fact, CountKept | EventKept) else fact
 
 
 def _kept_count_of(event: AnyEvent) -> str | None:

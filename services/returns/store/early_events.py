@@ -4,7 +4,7 @@ Keeping an event and the opening of its case meet under the lock by issue of `ke
 sees the other, so that no event stays behind.
 """
 
-from collections.abc import Collection, Sequence, Set
+from collections.abc import Collection, Mapping, Sequence
 
 from libs.common.decisions.facts import Record
 from libs.common.events.registry import AnyEvent, decode, encode
@@ -23,13 +23,17 @@ _KEEP = """
     FROM unnest($1::text[], $2::text[], $3::bytea[], $4::timestamptz[], $5::timestamptz[]) WITH ORDINALITY
         AS e (issue_id, event_key, body, event_time, kept_at, n) ORDER BY n
     ON CONFLICT DO NOTHING"""
-# The timers of one case differ by a microsecond each, so that they fire in the order of the events.
+# The timers of one case differ by a microsecond each, so that they fire in the order of the events. The trace is that
+# of a timer that the case waits for, so that what follows is linked to the report; a case that opens now has none yet.
 _WAKE = """
-    INSERT INTO timers (aggregate, key, name, due_at)
+    INSERT INTO timers (aggregate, key, name, due_at, trace)
     SELECT 'cases', e.issue_id, 'early:' || e.event_key,
-           (c.body::json ->> 'accepted_at')::timestamptz + row_number() OVER of_case * interval '1 microsecond'
+           (c.body::json ->> 'accepted_at')::timestamptz + row_number() OVER of_case * interval '1 microsecond',
+           coalesce((SELECT max(t.trace) FROM timers t WHERE t.aggregate = 'cases' AND t.key = e.issue_id),
+                    (SELECT w.trace FROM unnest($1::text[], $2::text[]) AS w (issue_id, trace)
+                     WHERE w.issue_id = e.issue_id))
     FROM early_events e JOIN cases c ON c.key = e.issue_id
-    WHERE e.issue_id = ANY($1) AND e.applied_at IS NULL
+    WHERE e.issue_id = ANY($1::text[]) AND e.applied_at IS NULL
     WINDOW of_case AS (PARTITION BY e.issue_id ORDER BY e.event_time, e.position)
     ON CONFLICT (aggregate, key, name) DO NOTHING"""
 _LOAD = """
@@ -55,19 +59,20 @@ async def load_events(conn: Connection, wanted: Collection[tuple[str, str]]) -> 
     return {row["event_key"]: decode(row["body"]) for row in rows}
 
 
-async def save_events(conn: Connection, records: Sequence[Record], opened: Set[str]) -> None:
+async def save_events(conn: Connection, records: Sequence[Record], opened: Mapping[str, str | None]) -> None:
     """Keep events, mark those that were applied, and wake cases whose events came first.
 
-    `opened` are the new cases of this transaction, whose issues are locked.
+    `opened` are the new cases of this transaction, whose issues are locked, with the traces that opened them.
     """
     kept = [record for record in records if isinstance(record, EventKept)]
     applied = [record for record in records if isinstance(record, KeptEventApplied)]
-    issues = {str(record.issue_id) for record in kept}
+    waiting = {str(record.issue_id): record.trace for record in kept}
     if kept:
-        await lock_issues(conn, issues)
+        await lock_issues(conn, waiting)
         rows = [(str(each.issue_id), each.key, encode(each.event), each.event.time, each.at) for each in kept]
         await conn.execute(_KEEP, *columns(rows, 5))
     if applied:
         await conn.execute(_APPLIED, *columns([(str(each.issue_id), each.key, each.at) for each in applied], 3))
-    if waiting := issues | opened:
-        await conn.execute(_WAKE, list(waiting))
+    waiting.update(opened)
+    if waiting:
+        await conn.execute(_WAKE, list(waiting), list(waiting.values()))

@@ -7,7 +7,7 @@ stays behind a case that opened at the same moment.
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from pydantic import TypeAdapter
@@ -44,8 +44,11 @@ _CANDIDATES = """
     UNION ALL
     SELECT body FROM cases WHERE is_open AND key <> ALL($1) AND order_id <> ALL($2) AND body LIKE ANY($3)"""
 _ASSIGN = "UPDATE kept_counts SET issue_id = $2, is_last_choice = $3 WHERE count_id = $1"
+# The trace is that of a timer that the case waits for, so that what follows is linked to the report.
 _WAKE = """
-    INSERT INTO timers (aggregate, key, name, due_at) VALUES ('cases', $1, $2, $3)
+    INSERT INTO timers (aggregate, key, name, due_at, trace)
+    SELECT 'cases', $1::text, $2::text, $3::timestamptz,
+        coalesce((SELECT max(t.trace) FROM timers t WHERE t.aggregate = 'cases' AND t.key = $1), $4)
     ON CONFLICT (aggregate, key, name) DO NOTHING"""
 _FOR_NEW_CASES = """
     SELECT count_id, issue_id FROM kept_counts WHERE matched_at IS NULL AND issue_id = ANY($1)
@@ -55,6 +58,13 @@ _MATCHED = "UPDATE kept_counts SET matched_at = now(), issue_id = $2 WHERE count
 _LIST = """
     SELECT count_id, issue_id, order_id, body, kept_at FROM kept_counts
     WHERE matched_at IS NULL AND count_id > $1 ORDER BY count_id LIMIT $2"""
+
+
+class OpenedCase(NamedTuple):
+    """Time of a new case, and the trace context of the event that opened it."""
+
+    at: datetime
+    trace: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +77,7 @@ class KeptCounts:
         rows = await conn.fetch(_LOAD, list(count_ids)) if count_ids else []
         return {row["count_id"]: KeptCount(_COUNT.validate_json(row["body"]), row["is_last_choice"]) for row in rows}
 
-    async def save(self, conn: Connection, records: Sequence[Record], opened: Mapping[str, datetime]) -> None:
+    async def save(self, conn: Connection, records: Sequence[Record], opened: Mapping[str, OpenedCase]) -> None:
         """Keep and match counts, mark those that were counted, and wake new cases whose counts came first."""
         kept = [record for record in records if isinstance(record, CountKept)]
         locked = {str(issue) for record in kept for issue in issues_named(record.count)} | opened.keys()
@@ -79,8 +89,9 @@ class KeptCounts:
             await conn.execute(_MATCHED, matched.count_id, str(matched.issue_id))
         if opened:
             for number, row in enumerate(await conn.fetch(_FOR_NEW_CASES, list(opened))):
-                due_at = opened[row["issue_id"]] + AFTER_EARLY_EVENTS + timedelta(microseconds=number)
-                await conn.execute(_WAKE, row["issue_id"], count_timer(row["count_id"]), due_at)
+                at, trace = opened[row["issue_id"]]
+                due_at = at + AFTER_EARLY_EVENTS + timedelta(microseconds=number)
+                await conn.execute(_WAKE, row["issue_id"], count_timer(row["count_id"]), due_at, trace)
 
     async def _keep(self, conn: Connection, record: CountKept) -> None:
         issues, orders = issues_named(record.count), orders_named(record.count)
@@ -97,7 +108,7 @@ class KeptCounts:
         target: UUID | None = found.issue_id if found else record.from_issue
         if target:
             await conn.execute(_ASSIGN, record.count_id, str(target), found is None)
-            await conn.execute(_WAKE, str(target), count_timer(record.count_id), record.at)
+            await conn.execute(_WAKE, str(target), count_timer(record.count_id), record.at, record.trace)
 
 
 async def lock_issues(conn: Connection, issues: Collection[str]) -> None:

@@ -16,11 +16,12 @@ _TIMER = "early:"
 
 @dataclass(frozen=True, slots=True)
 class EventKept(Record):
-    """An event to be kept for the case of this issue."""
+    """An event to be kept for the case of this issue; its trace context is added by the store."""
 
     issue_id: UUID
     event: AnyEvent
     at: datetime
+    trace: str | None = None
 
     @property
     def key(self) -> str:

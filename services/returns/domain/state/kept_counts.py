@@ -26,12 +26,16 @@ _TIMER = "count:"
 
 @dataclass(frozen=True, slots=True)
 class CountKept(Record):
-    """A count to be kept; `from_issue` is the case that it was taken out of, which gets it where nothing else fits."""
+    """A count to be kept; `from_issue` is the case that it was taken out of, which gets it where nothing else fits.
+
+    `trace` is the trace context of its event, added by the store.
+    """
 
     count_id: str
     count: Count
     at: datetime
     from_issue: UUID | None = None
+    trace: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
