@@ -64,10 +64,11 @@ def sentence(outcome: DemoResult, seconds: float) -> str:
     still_open = sum(count for name, count in outcome.issues.items() if name in ("open", "in review"))
     violated = [verdict.name for verdict in outcome.verdicts if verdict.violations]
     judged = sum(verdict.violations is not None for verdict in outcome.verdicts)
-    verdict = f"{judged} invariants hold" if not violated else f"violated: {', '.join(violated)}"
+    verdict = f"violated: {', '.join(violated)}" if violated else f"no violation in {judged} checks of the invariants"
+    cancelled = outcome.issues.get("cancelled", 0)
     return (
-        f"{issues:,} reports in {seconds:.0f} s: {resolved:,} resolved, {still_open:,} open, {refused:,} refused; "
-        f"{mails:,} notices; {verdict}."
+        f"{issues:,} reports in {seconds:.0f} s: {resolved:,} resolved, {still_open:,} open, {refused:,} refused, "
+        f"{cancelled:,} cancelled; {mails:,} notices; {verdict}."
     )
 
 
