@@ -49,6 +49,7 @@ class NoticeKind(StrEnum):
     CHANGE_PENDING = "change_pending"
     CHANGE_OVERTAKEN = "change_overtaken"
     ORDER_DATED = "order_dated"
+    CONTACT_CHANGED = "contact_changed"
 
 
 class PromiseSubject(StrEnum):

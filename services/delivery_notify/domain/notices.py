@@ -43,7 +43,7 @@ class NoticeFacts:
     (Japan); `amount` was received then. `remaining` is the part of a
     refund that is still to be paid. `ships_on` is the ship date after the answer to a request. `points` can be spent
     from `usable_from` to the end of `usable_until`; `balance` is the spendable total on the day `as_of`.
-    `for_recipient`: the receiver of a gift gets this notice.
+    `for_recipient`: the receiver of a gift gets this notice; `for_former`: the contact as it was before a change.
     """
 
     lines: tuple[NoticeLine, ...] = ()
@@ -80,6 +80,7 @@ class NoticeFacts:
     as_of: date | None = None
     ships_on: date | None = None
     for_recipient: bool = False
+    for_former: bool = False
 
 
 @dataclass(frozen=True)
@@ -167,7 +168,9 @@ class ContactRecorded(Record):
     """Contact of an order's customer as one event states it. Personal data.
 
     `version` is that of an `order.placed`; without it the event is a correction as of `stated_at`. A notice about no
-    order goes to the contact of the order that was `placed_at` last.
+    order goes to the contact of the order that was `placed_at` last. `ship_to` is the digest of the delivery address,
+    `notice_at` the present time as long as goods are to be sent: a changed contact then gets a notice. `is_announced`:
+    another notice announces the new delivery address.
     """
 
     order_id: str
@@ -178,3 +181,7 @@ class ContactRecorded(Record):
     placed_at: datetime | None = None
     version: PlacedVersion | None = None
     stated_at: datetime | None = None
+    ship_to: str | None = None
+    notice_at: datetime | None = None
+    is_announced: bool = False
+    trace: str | None = None

@@ -4,10 +4,9 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from libs.common.decisions.fast_replace import replace
-from libs.common.decisions.order_versions import PlacedVersion, personal_version_of, version_of
+from libs.common.decisions.order_versions import PlacedVersion, version_of
 from libs.common.decisions.shipments import change, count, quantity_of, sum_lines
 from libs.common.events.envelope import Payload
-from libs.common.events.personal import REDACTED_CONTACT
 from libs.common.events.storefront import (
     OrderCancelled,
     OrderChanged,
@@ -19,14 +18,14 @@ from libs.common.events.storefront import (
     PreorderProgressed,
     ShipmentChanged,
 )
-from libs.common.events.values import ContactChange, LineQuantity, OrderLine
+from libs.common.events.values import LineQuantity, OrderLine
 from services.delivery_notify.domain import handling_dates, promises
+from services.delivery_notify.domain.contact_statements import record_changed_contact, record_placed_contact
 from services.delivery_notify.domain.context import ConversationDecision
 from services.delivery_notify.domain.conversation import Prepaid
 from services.delivery_notify.domain.customer_questions import close_questions
 from services.delivery_notify.domain.event_buffer import after_placement
 from services.delivery_notify.domain.gifts import record_recipient
-from services.delivery_notify.domain.notices import ContactRecorded
 from services.delivery_notify.domain.order_line import Line
 from services.delivery_notify.domain.prepaid_acceptance import notify_acceptance
 from services.delivery_notify.domain.promise_tracking import (
@@ -48,7 +47,7 @@ from services.delivery_notify.policy.notification_rules import NotificationRules
 def on_order_placed(decision: ConversationDecision, event: OrderPlaced) -> None:
     """Record an order; one that was recorded before is a correction of it, or a repetition."""
     assert decision.event is not None
-    _record_contact(decision, event, personal_version_of(decision.event, event))
+    record_placed_contact(decision, event)
     version = version_of(decision.event, event)
     if decision.state.placed:
         _correct_order(decision, event, version)
@@ -81,12 +80,7 @@ def _correct_order(decision: ConversationDecision, event: OrderPlaced, version: 
 
 
 def on_order_changed(decision: ConversationDecision, event: OrderChanged) -> None:
-    if event.contact or event.recipient:
-        contact = event.contact or ContactChange()
-        recorded = ContactRecorded(
-            decision.state.order_id, event.customer_id, contact, event.recipient, stated_at=event.changed_at
-        )
-        decision.emit(recorded)
+    record_changed_contact(decision, event)
     if event.ship_to or event.lines:
         on_order_corrected(decision, event)
     record_recipient(decision, event.recipient, event.recipient_notices, event.changed_at)
@@ -135,24 +129,6 @@ def _change_lines(
 def _announce_handling_dates(decision: ConversationDecision, lines: Iterable[Line]) -> None:
     dated = {line.line_id for line in lines if line.shipping.day and line.shipping.promised_at is None}
     handling_dates.announce_handling_dates(decision, dated)
-
-
-def _record_contact(decision: ConversationDecision, event: OrderPlaced, version: PlacedVersion) -> None:
-    """Record the contact; also of an order that is sent again, where it may be corrected."""
-    if event.contact == REDACTED_CONTACT:
-        return
-    recorded = ContactRecorded(
-        decision.state.order_id,
-        event.customer_id,
-        event.contact,
-        event.recipient,
-        event.last_purchased_item,
-        event.placed_at,
-        version,
-    )
-    decision.emit(recorded)
-    if event.recipient:
-        record_recipient(decision, event.recipient, event.recipient_notices, version.first_at)
 
 
 def _new_line(

@@ -161,6 +161,10 @@ SAMPLES: dict[str, tuple[NoticeKind, dict[str, Any]]] = {
         NoticeKind.CHANGE_OVERTAKEN,
         {**REQUEST, "plan": "cancel", "code": "accepted"},
     ),
+    **{
+        f"contact changed, {plan}": (NoticeKind.CONTACT_CHANGED, {"lines": (), "day": None, "plan": plan})
+        for plan in ("email", "address", "both")
+    },
     "delivery delayed": (NoticeKind.DELIVERY_DELAYED, {"previous_day": PREVIOUS_DAY, **CHOICE}),
     "delivery overdue": (NoticeKind.DELIVERY_OVERDUE, {"previous_day": PREVIOUS_DAY, "next_update_by": DAY, **CHOICE}),
     "preorder": (NoticeKind.PREORDER_PROGRESS, {"next_update_by": date(2027, 4, 1)}),

@@ -133,8 +133,15 @@ def _points(language: Language, points: int | None) -> str:
 ASKS_FOR_REPORT = frozenset({NoticeKind.BUYER_WARNED, NoticeKind.CHANGE_OVERTAKEN})
 """Notices with a link to the report form."""
 
-NO_CLOSING = frozenset({NoticeKind.ISSUE_REJECTED, NoticeKind.ORDER_CANCELLED, NoticeKind.CHANGE_DECLINED})
-"""Refusals end without thanks, which would read as irony."""
+NO_CLOSING = frozenset(
+    {
+        NoticeKind.ISSUE_REJECTED,
+        NoticeKind.ORDER_CANCELLED,
+        NoticeKind.CHANGE_DECLINED,
+        NoticeKind.CONTACT_CHANGED,
+    }
+)
+"""Refusals and warnings end without thanks, which would read as irony."""
 
 TROUBLE = frozenset(
     {

@@ -106,11 +106,12 @@ class Conversations:
         for record in records:
             rows[type(record)].append(record)
         await self.table.save(conn, changed)
-        await contacts.save_contacts(conn, rows[ContactRecorded])
+        moved = await contacts.save_contacts(conn, rows[ContactRecorded])
         await promises.save_promises(conn, rows[PromiseMade])
         await _save_addresses(conn, rows[AddressRequested])
-        await _save_notices(conn, rows[NoticeCreated])
-        self._created |= bool(rows[NoticeCreated])
+        created = [*rows[NoticeCreated], *(notice for notice, _ in moved)]
+        await _save_notices(conn, created, {notice.notice_id: digest for notice, digest in moved})
+        self._created |= bool(created)
         await notice_outcomes.lock_notices(conn, _touched(rows))
         await _save_excluded_lines(conn, rows[LineExcluded])
         await _save_points(conn, rows[PointsDecided])
@@ -127,8 +128,8 @@ def _touched(rows: Mapping[type[Record], Sequence[Any]]) -> set[UUID]:
 
 
 def _with_trace(fact: Fact) -> Fact:
-    """Add the trace context of the causing event to a notice, for its later sending."""
-    if not isinstance(fact, NoticeCreated):
+    """Add the trace context of the causing event to a notice, or to what may give one, for its later sending."""
+    if not isinstance(fact, NoticeCreated | ContactRecorded):
         return fact
     trace = current_trace()
     return replace(fact, trace=trace) if trace else fact
@@ -179,14 +180,15 @@ async def requested_address(conn: Connection, order_id: str, choice_id: UUID) ->
 # A notice without facts was sent before this database was restored (`known_notices`).
 _NOTICES = """
     INSERT INTO notices (notice_id, order_id, customer_id, issue_id, kind, facts, promised_date,
-                         made_at, due_at, contact_by, trace, announces, supersedes, batched)
+                         made_at, due_at, contact_by, trace, announces, supersedes, batched, address_digest)
     SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::text[], $6::jsonb[], $7::date[],
                          $8::timestamptz[], $9::timestamptz[], $10::timestamptz[], $11::text[], $12::jsonb[],
-                         $13::jsonb[], $14::bool[])
+                         $13::jsonb[], $14::bool[], $15::bytea[])
     ON CONFLICT (notice_id) DO UPDATE SET facts = excluded.facts WHERE notices.facts = '{}'"""
 
 
-async def _save_notices(conn: Connection, rows: Sequence[NoticeCreated]) -> None:
+async def _save_notices(conn: Connection, rows: Sequence[NoticeCreated], digests: Mapping[UUID, bytes | None]) -> None:
+    """Insert notices; `digests` are those of mail addresses that are fixed already."""
     if rows:
         values = [
             (
@@ -204,6 +206,7 @@ async def _save_notices(conn: Connection, rows: Sequence[NoticeCreated]) -> None
                 promises.refs_json(row.promises.announces),
                 promises.refs_json(row.promises.supersedes),
                 row.batched,
+                digests.get(row.notice_id),
             )
             for row in rows
         ]
@@ -311,8 +314,10 @@ async def read_sent_notice(conn: Connection, notice_id: UUID) -> dict[str, Any] 
     """Return one notice with its contact, in the language in which it was (or would be) sent."""
     row = await conn.fetchrow(
         """SELECT n.kind, n.order_id, n.issue_id, n.facts, n.status, n.channel, n.settled_at, c.sealed,
-                  n.facts ? 'for_recipient' AS is_recipient,
-                  coalesce(CASE WHEN n.facts ? 'for_recipient' THEN c.recipient ->> 'name' ELSE c.name END, '') AS name,
+                  n.facts ? 'for_recipient' AS is_recipient, n.facts ? 'for_former' AS is_former,
+                  coalesce(CASE WHEN n.facts ? 'for_recipient' THEN c.recipient ->> 'name'
+                                WHEN n.facts ? 'for_former' THEN c.former -> n.notice_id::text ->> 'name'
+                                ELSE c.name END, '') AS name,
                   coalesce(n.language, p.language, c.language, 'ja') AS language
            FROM notices n JOIN contacts c ON c.order_id = n.order_id
            LEFT JOIN preferences p ON p.customer_id = n.customer_id WHERE n.notice_id = $1""",
@@ -322,5 +327,7 @@ async def read_sent_notice(conn: Connection, notice_id: UUID) -> dict[str, Any] 
         return None
     notice = dict(row)
     person = keys_of(conn).open_json(contacts.TABLE, notice.pop("sealed"))
-    addressee = (person.get("recipient") or {}) if notice.pop("is_recipient") else person
+    addressee = contacts.addressee(
+        person, notice_id, is_recipient=notice.pop("is_recipient"), is_former=notice.pop("is_former")
+    )
     return notice | {"name": addressee.get("name", notice["name"])}

@@ -84,11 +84,11 @@ _CLAIM = """
         FROM due WHERE n.notice_id = due.notice_id
         RETURNING n.notice_id, n.order_id, n.customer_id, n.issue_id, n.kind, n.facts, n.promised_date, n.attempts,
                   n.withdrawn_cause, n.trace, n.failed_channels, n.batched, n.batch_id, n.announces,
-                  n.supersedes, n.due_at, n.sequence, n.wait_until, due.started)
+                  n.supersedes, n.due_at, n.sequence, n.wait_until, n.address_digest, due.started)
     SELECT n.notice_id, n.order_id, n.customer_id, n.issue_id, n.kind, n.facts, n.promised_date, n.attempts,
            n.withdrawn_cause, n.trace, n.failed_channels, n.batched, n.batch_id, n.announces, n.supersedes,
            n.started, n.facts ->> 'next_update_by' AS next_update_by, n.wait_until,
-           c.order_id AS contact_order_id, a.is_recipient, a.name, a.email,
+           c.order_id AS contact_order_id, a.is_recipient, a.is_former, a.name, a.email,
            coalesce(p.language, a.language) AS contact_language, a.phone AS contact_phone,
            c.sealed AS contact_sealed, p.phone, p.line_user_id, p.sealed, p.channels,
            CASE WHEN NOT a.is_recipient THEN c.last_purchased_item END AS last_purchased_item,
@@ -108,18 +108,22 @@ _CLAIM = """
                    p.line_digest, sha256(convert_to(lower(p.line_user_id), 'UTF8'))))))) AS suppressed
     FROM claimed n LEFT JOIN contacts c ON c.order_id = n.order_id AND (c.customer_id = n.customer_id) IS TRUE
     CROSS JOIN LATERAL (
-        SELECT g.is_recipient,
-               CASE WHEN g.is_recipient THEN c.recipient ->> 'name' ELSE c.name END AS name,
-               CASE WHEN g.is_recipient THEN c.recipient ->> 'email' ELSE c.email END AS email,
-               CASE WHEN g.is_recipient THEN c.recipient ->> 'language' ELSE c.language END AS language,
-               CASE WHEN g.is_recipient THEN c.recipient ->> 'phone' ELSE c.phone END AS phone,
-               CASE WHEN g.is_recipient THEN c.recipient_email_digest ELSE c.email_digest END AS email_digest,
-               CASE WHEN g.is_recipient THEN c.recipient_phone_digest ELSE c.phone_digest END AS phone_digest
-        FROM (SELECT n.facts ? 'for_recipient' AS is_recipient) AS g) AS a
+        SELECT g.is_recipient, g.is_former,
+               CASE WHEN g.is_former OR g.is_recipient THEN g.other ->> 'name' ELSE c.name END AS name,
+               CASE WHEN g.is_former OR g.is_recipient THEN g.other ->> 'email' ELSE c.email END AS email,
+               CASE WHEN g.is_former OR g.is_recipient THEN g.other ->> 'language' ELSE c.language END AS language,
+               CASE WHEN g.is_former OR g.is_recipient THEN g.other ->> 'phone' ELSE c.phone END AS phone,
+               CASE WHEN g.is_former THEN n.address_digest WHEN g.is_recipient THEN c.recipient_email_digest
+                    ELSE c.email_digest END AS email_digest,
+               CASE WHEN g.is_former THEN NULL WHEN g.is_recipient THEN c.recipient_phone_digest
+                    ELSE c.phone_digest END AS phone_digest
+        FROM (SELECT n.facts ? 'for_recipient' AS is_recipient, n.facts ? 'for_former' AS is_former,
+                     CASE WHEN n.facts ? 'for_former' THEN c.former -> n.notice_id::text
+                          WHEN n.facts ? 'for_recipient' THEN c.recipient END AS other) AS g) AS a
     LEFT JOIN LATERAL (
         SELECT p.language, p.phone, p.line_user_id, p.channels, p.sealed, p.phone_digest, p.line_digest
         FROM preferences p
-        WHERE p.customer_id = n.customer_id AND NOT a.is_recipient LIMIT 1) AS p ON true
+        WHERE p.customer_id = n.customer_id AND NOT a.is_recipient AND NOT a.is_former LIMIT 1) AS p ON true
     ORDER BY n.due_at, n.sequence"""
 
 
@@ -161,7 +165,9 @@ def _contact(row: Any, keys: ColumnKeys) -> RecipientContact:
     person: Mapping[str, Any] = {"name": row["name"], "email": row["email"], "phone": row["contact_phone"]}
     if sealed := row["contact_sealed"]:
         stored = keys.open_json(contacts.TABLE, sealed)
-        person = (stored.get("recipient") or {}) if row["is_recipient"] else stored
+        person = contacts.addressee(
+            stored, row["notice_id"], is_recipient=row["is_recipient"], is_former=row["is_former"]
+        )
     line_user_id, phone = line_and_phone(row["line_user_id"], row["phone"], row["sealed"], keys)
     return RecipientContact(
         person.get("name") or "",
