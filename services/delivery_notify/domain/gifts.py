@@ -1,8 +1,8 @@
 """Gifts: which notices the receiver gets in place of the customer who ordered and paid.
 
-The receiver hears of goods only, and only of issues: a message about an order that has not arrived would spoil the
-surprise. Money, points and choices (a refund is always among them) are the customer's. A receiver without a mail
-address gets nothing, the customer then gets all notices.
+The receiver gets messages about goods only, and only about issues: one about an order that has not arrived would
+spoil the surprise. Money, points and choices (a refund is always among them) are the customer's. A receiver without a
+mail address gets nothing, the customer then gets all notices.
 """
 
 from dataclasses import replace

@@ -47,7 +47,7 @@ class Reporter(StrEnum):
     CUSTOMER = "customer"
     """Customer who placed the order and paid for it."""
     RECIPIENT = "recipient"
-    """Receiver of a gift: is notified of the goods, not of the money."""
+    """Receiver of a gift: is notified about the goods, not about the money."""
 
 
 class RecipientNotices(StrEnum):
