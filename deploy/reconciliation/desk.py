@@ -44,6 +44,7 @@ def _row(finding: Discrepancy, customer_id: str, now: datetime, prefix: str) -> 
         order_id=finding.order_id,
         customer_id=customer_id,
         anomaly=ANOMALY,
+        cause_id=f"{finding.kind.value}:{finding.detail}"[:400],
         reported_by=REPORTED_BY,
         event_type=finding.kind.value,
         event_id=finding.detail[:200],

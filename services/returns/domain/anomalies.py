@@ -7,11 +7,22 @@ has no customer to name, so reports about it stay with the counters and the kept
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import NamedTuple
 
-from libs.common.decisions.facts import Anomaly, Fact
+from libs.common.decisions.facts import Anomaly, Fact, TimerFired
+from libs.common.events.carrier import CollectionAttemptFailed, CollectionBooked, CollectionCollected, ParcelScanned
+from libs.common.events.envelope import Payload
 from libs.common.events.issues import IssueAnomalyDetected
+from libs.common.events.notices import CustomerDecided
+from libs.common.events.payment import PaymentEvent, RefundCompleted, RefundReversed
 from libs.common.events.registry import AnyEvent
+from libs.common.events.warehouse import ItemInspected, ItemReceived, ReplacementShipmentChanged
+from services.returns.domain.commands import AssignCount
+from services.returns.domain.handlers.receipts import count_id
 from services.returns.domain.state.case import Case
+from services.returns.domain.state.early_events import early_event_of_timer
+from services.returns.domain.state.exposure import CustomerContext
+from services.returns.domain.state.kept_counts import count_of_timer
 
 REVIEWED = frozenset(
     {
@@ -28,19 +39,76 @@ REVIEWED = frozenset(
 """Anomalies for which a review is open."""
 
 
-def detected_anomalies(case: Case, event: AnyEvent, facts: Iterable[Fact], now: datetime) -> list[IssueAnomalyDetected]:
+class Report(NamedTuple):
+    """A report as its author made it, whether it arrived now or was kept for the case."""
+
+    data: Payload
+    source: str
+    event_id: str
+
+
+def detected_anomalies(
+    case: Case, customer: CustomerContext, event: AnyEvent, facts: Iterable[Fact], now: datetime
+) -> list[IssueAnomalyDetected]:
     """Return the anomalies among these facts as events for the desk, each of them once."""
     found = dict.fromkeys(fact.reason for fact in facts if type(fact) is Anomaly and fact.reason not in REVIEWED)
+    if not found:
+        return []
+    report = _report(customer, event)
     return [
         IssueAnomalyDetected(
             issue_id=case.issue_id,
             order_id=case.order_id,
             customer_id=case.customer_id,
             anomaly=reason,
-            reported_by=event.source[:100],
-            event_type=event.type,
-            event_id=event.id,
+            cause_id=cause_id(reason, report.data),
+            reported_by=report.source[:100],
+            event_type=report.data.TYPE,
+            event_id=report.event_id[:200],
             detected_at=now,
         )
         for reason in found
     ]
+
+
+def _report(customer: CustomerContext, event: AnyEvent) -> Report:
+    """Return the report behind an event: a timer or a command only brings the one that was kept."""
+    data = event.data
+    kept = data.count_id if type(data) is AssignCount else None
+    if type(data) is TimerFired:
+        kept = count_of_timer(data.name)
+        early = customer.early_events.get(early_event_of_timer(data.name) or "")
+        if early:
+            return Report(early.data, early.source, early.id)
+    if kept and (found := customer.kept_counts.get(kept)):
+        partner = found.count.TOPIC.name.partition(".")[0]  # the table keeps no envelope, and the topic has one author
+        return Report(found.count, f"/{partner}", kept)
+    return Report(data, event.source, event.id)
+
+
+def cause_id(anomaly: str, data: Payload) -> str | None:
+    """Return the thing that a report is about, beside its issue; None if it names none."""
+    match data:
+        case ParcelScanned():  # all scans with one code have one cause: the table of statuses lacks it
+            return f"status:{data.raw.source} {data.raw.code} {data.raw.detail or ''}".rstrip()
+        case ItemReceived() | ItemInspected():
+            return f"count:{count_id(data)}"
+        case PaymentEvent():
+            return _payment_id(data)
+        case CollectionBooked() | CollectionAttemptFailed() | CollectionCollected():
+            return f"collection:{data.collection_id}"
+        case CustomerDecided():
+            return f"question:{data.choice_id}"
+        case ReplacementShipmentChanged() if data.shipment_id and anomaly != "unknown_replacement":
+            return f"shipment:{data.shipment_id}"
+    replacement_id = getattr(data, "replacement_id", None)
+    return f"replacement:{replacement_id}" if replacement_id else None
+
+
+def _payment_id(data: PaymentEvent) -> str:
+    """Return the id of a payment as refunds compare it: by transaction, else by amount and time."""
+    if isinstance(data, RefundCompleted | RefundReversed) and data.transaction_id:
+        return f"transaction:{data.transaction_id}"
+    if isinstance(data, RefundCompleted):
+        return f"refund:{data.refund_id} {data.completed_at.isoformat()} {data.amount.amount}"
+    return f"refund:{data.refund_id}"

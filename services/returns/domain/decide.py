@@ -60,7 +60,7 @@ def decide(state: CaseState, event: AnyEvent, now: datetime, rules: CaseRules) -
     decision = CaseDecision(case, now, rules, customer=state.customer, event_time=event.time)
     handler(decision, data)
     after, facts = _finish(decision, state, data.name if type(data) is TimerFired else None)
-    if detected := detected_anomalies(decision.case, event, facts, now):
+    if detected := detected_anomalies(decision.case, state.customer, event, facts, now):
         return after, (*facts, *detected)
     return after, facts
 

@@ -17,7 +17,10 @@ class IssueAnomalyDetected(IssueEvent):
     TYPE: ClassVar = "issue.anomaly_detected.v1"
 
     anomaly: Code
-    """Code of the anomaly; staff see it once until they have dealt with it."""
+    """Code of the anomaly."""
+    cause_id: Annotated[str, StringConstraints(min_length=1, max_length=400)] | None = None
+    """Thing that was reported about, by its kind and id, such as `transaction:T-9` or `count:R-7`. The same anomaly of
+    the same thing is one cause, however often and in whichever event it is reported: staff deal with it once."""
     reported_by: Code
     """Source of the event, as in its envelope."""
     event_type: Code
