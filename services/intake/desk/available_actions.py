@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from libs.common.events.values import Remedy, StaffAction
 from services.intake.domain.projections.issue_status import IssueStatus
-from services.intake.domain.projections.work_items import WorkKind
+from services.intake.domain.projections.work_items import WorkKind, settled_subject
 from services.intake.store.desk import WorkItem
 
 MARK_HANDLED = "handled"
@@ -38,7 +38,7 @@ def _on_work(work: Iterable[WorkItem]) -> Iterator[AvailableAction]:
                 yield AvailableAction(StaffAction.APPROVE_REVIEW, item.about)
                 yield AvailableAction(StaffAction.REFUSE_REVIEW, item.about)
             case WorkKind.UNHAPPY | WorkKind.UNREACHED | WorkKind.ANOMALY:
-                yield AvailableAction(MARK_HANDLED, f"{item.kind} {item.about}".strip())
+                yield AvailableAction(MARK_HANDLED, settled_subject(item.kind, item.about))
             case WorkKind.DETAILS:
                 yield AvailableAction(StaffAction.ACCEPT)
                 yield AvailableAction(StaffAction.REJECT)

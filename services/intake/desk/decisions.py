@@ -109,11 +109,13 @@ class DeskDecisions:
     async def _mark_handled(
         self, tx: ServiceTransaction, issue_id: UUID, session: StaffSession, confirmed: ConfirmedAction
     ) -> None:
-        kind, _, subject = confirmed.action.subject.partition(" ")
+        """End the item, and record its whole subject: the same cause does not come back when it is reported again."""
+        subject = confirmed.action.subject
         await desk_store.record_action(
-            tx.conn, confirmed.action_id, str(issue_id), session.staff, MARK_HANDLED, kind, confirmed.comment, tx.now
+            tx.conn, confirmed.action_id, str(issue_id), session.staff, MARK_HANDLED, subject, confirmed.comment, tx.now
         )
-        await desk_store.end_work(tx.conn, issue_id, WorkKind(kind), subject)
+        kind, _, about = subject.partition(" ")
+        await desk_store.end_work(tx.conn, issue_id, WorkKind(kind), about)
 
     async def _decide(
         self, issue_id: UUID, session: StaffSession, confirmed: ConfirmedAction, decision_count: int

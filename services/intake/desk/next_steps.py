@@ -35,15 +35,19 @@ NOTICE_BY_STEP: dict[str, NoticeKind | None] = {
 
 @dataclass(frozen=True, slots=True)
 class NextStep:
-    """`subject` is the cause of a review or the code of an anomaly, `detail` the report and its author; `default` is
-    the choice applied without an answer."""
+    """`subject` is the cause of a review or the code of an anomaly; `default` is the choice applied without an answer.
+
+    Of an anomaly, `report` is the type of the event, `author` its source and `thing` what it is about (`kind:id`).
+    """
 
     code: str
     due_at: datetime
     notice: NoticeKind | None
     subject: str = ""
     default: str = ""
-    detail: str = ""
+    report: str = ""
+    author: str = ""
+    thing: str = ""
 
     def overdue(self, now: datetime) -> bool:
         return now > self.due_at
@@ -60,7 +64,10 @@ def _step(item: WorkItem, timeline: Sequence[Mapping[str, Any]]) -> NextStep | N
     if code not in NOTICE_BY_STEP:
         return None
     default = _last_default(timeline) if item.kind == WorkKind.CHOICE else ""
-    return NextStep(code, item.due_at, NOTICE_BY_STEP[code], item.about, default, item.detail)
+    if item.kind == WorkKind.ANOMALY:
+        (subject, _, thing), (report, _, author) = item.about.partition(" "), item.detail.partition(" ")
+        return NextStep(code, item.due_at, None, subject, report=report, author=author, thing=thing)
+    return NextStep(code, item.due_at, NOTICE_BY_STEP[code], item.about, default)
 
 
 def _last_default(timeline: Sequence[Mapping[str, Any]]) -> str:

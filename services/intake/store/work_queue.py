@@ -5,7 +5,14 @@ from operator import attrgetter
 
 from libs.common.postgres.batch import columns
 from libs.common.postgres.pool import Connection
-from services.intake.domain.projections.work_items import ReviewDecided, WorkChange, WorkEnded, fold_changes
+from services.intake.domain.projections.work_items import (
+    ReviewDecided,
+    WorkChange,
+    WorkEnded,
+    fold_changes,
+    names_cause,
+    without_settled,
+)
 
 # Most events end nothing: one read of the items of a batch is cheaper than deletes that match no row.
 _EXISTING = "SELECT issue_id, kind, about FROM work_queue WHERE issue_id = ANY($1)"
@@ -30,11 +37,15 @@ _END_REVIEW = """
         WHERE t.issue_id = s.issue_id AND t.type = 'issue.staff_decided.v1'
           AND t.data ->> 'decision_id' = s.decision_id::text LIMIT 1))"""
 
+_SETTLED = "SELECT subject, about FROM desk_actions WHERE subject = ANY($1::text[]) AND action = 'handled'"
+
 _row = attrgetter("issue_id", "kind", "about", "detail", "since", "due_at")
 
 
 async def save(conn: Connection, changes: Sequence[WorkChange]) -> None:
     """Write the work items that a batch of events opened, moved and ended."""
+    if reported := {str(change.issue_id) for change in changes if names_cause(change)}:
+        changes = without_settled(changes, {tuple(row) for row in await conn.fetch(_SETTLED, list(reported))})
     ending = {change.issue_id for change in changes if type(change) is WorkEnded}
     rows = await conn.fetch(_EXISTING, list(ending)) if ending else []
     opened, ended = fold_changes([(row["issue_id"], row["kind"], row["about"]) for row in rows], changes)

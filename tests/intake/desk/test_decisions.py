@@ -6,7 +6,6 @@ from uuid import UUID, uuid4
 
 import httpx
 
-from libs.common.events.issues import IssueAnomalyDetected
 from libs.common.events.registry import decode
 from services.intake.desk.available_actions import MARK_HANDLED, AvailableAction, available_actions
 from services.intake.domain.projections.issue_status import IssueStatus
@@ -109,19 +108,6 @@ async def test_an_unhappy_customer_who_was_talked_to_waits_no_more(desk: Desk) -
     await hanako.post(f"{desk.issue}/decide", **form)
     page = (await hanako.get(desk.issue)).text
     assert ("Called, sent an apology card." in page, "Somebody talks to the unhappy customer" in page) == (True, False)
-
-
-async def test_an_anomaly_shows_its_report_its_author_and_what_can_be_done(desk: Desk) -> None:
-    report = {"anomaly": "unknown_refund", "reported_by": "/payment", "event_type": "refund.completed.v1"}
-    await desk.case.publish(IssueAnomalyDetected(**desk.case.ids, **report, event_id="e-1", detected_at=desk.case.now))
-    hanako = await desk.as_("hanako")
-    assert "A refund that was not requested" in (await hanako.get("/desk")).text
-    page = (await hanako.get(desk.issue)).text
-    assert "A refund that was not requested (refund.completed, told by /payment)" in page
-    assert "ask the provider whom it paid" in page
-    form = hidden(await confirm(desk, hanako, "handled:anomaly unknown_refund", "Reversed by the provider."))
-    await hanako.post(f"{desk.issue}/decide", **form)
-    assert "ask the provider whom it paid" not in (await hanako.get(desk.issue)).text
 
 
 async def test_dead_letters_of_a_service_that_is_down_are_shown_as_unreachable(desk: Desk) -> None:

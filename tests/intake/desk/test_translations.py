@@ -15,9 +15,11 @@ from services.intake.domain.projections.issue_status import IssueStatus
 from services.intake.domain.projections.timeline import SUBSCRIBES
 from services.intake.domain.projections.work_items import WorkKind, WorkStep
 from services.intake.store.desk import Section
+from services.returns.domain.decide import HANDLERS
 from services.returns.domain.state.review_causes import ReviewCause
 
 DESK, CUSTOMER = Translations(desk_rendering.TRANSLATIONS_FILE), Translations(customer_rendering.TRANSLATIONS_FILE)
+CASE_REPORTS = [event for event in HANDLERS if hasattr(event, "TOPIC") and not event.TYPE.startswith("issue.")]
 NOTICES = Translations(notice_rendering.TRANSLATIONS_FILE)
 LITERAL = re.compile(r"""\bt\(['"]([a-z0-9_.]+)['"][,)]""")
 
@@ -44,6 +46,7 @@ def test_the_desk_has_words_for_what_the_contract_can_say() -> None:
     wanted += [f"section.{section}.{part}" for section in Section for part in ("title", "short", "why")]
     wanted += [f"next.{step}.{part}" for step in WorkStep for part in ("what", "why", "then")]
     wanted += [f"next.{kind}.what" for kind in WorkKind if kind is not WorkKind.PROGRESS]
+    wanted += [f"report.{event.TYPE.rpartition('.v')[0]}" for event in CASE_REPORTS]
     wanted += [f"notice.{kind}" for kind in NoticeKind] + [f"choice.{choice}" for choice in Choice]
     wanted += [
         f"event.{event.TYPE.rpartition('.v')[0]}" for event in SUBSCRIBES if not event.TYPE.startswith("points.")

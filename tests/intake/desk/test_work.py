@@ -98,8 +98,15 @@ def test_a_message_that_did_not_arrive_waits_until_another_one_does() -> None:
 
 @pytest.mark.parametrize("end", ["issue.resolved.v1", "issue.cancelled.v1", "issue.rejected.v1"])
 def test_an_anomaly_waits_for_staff_once_and_beyond_the_end_of_its_issue(end: str) -> None:
-    reported = of("issue.anomaly_detected.v1", anomaly="unknown_refund")
-    assert open_after(reported, reported, of(end)) == {"anomaly unknown_refund": "refund.completed /payment"}
+    reported = of("issue.anomaly_detected.v1", anomaly="unknown_refund", cause_id="transaction:T-1")
+    assert open_after(reported, reported, of(end)) == {
+        "anomaly unknown_refund transaction:T-1": "refund.completed /payment"
+    }
+
+
+def test_anomalies_with_different_causes_are_different_items() -> None:
+    reported = [of("issue.anomaly_detected.v1", cause_id=f"transaction:T-{number}") for number in (1, 2)]
+    assert len(open_after(*reported)) == 2
 
 
 Rows = dict[tuple[UUID, str, str], WorkOpened]

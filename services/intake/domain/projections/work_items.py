@@ -6,7 +6,7 @@ Changes are slotted and not frozen: every event makes some, and a frozen datacla
 from collections.abc import Collection, Iterable
 from datetime import datetime
 from enum import StrEnum
-from typing import TypeAlias
+from typing import TypeAlias, TypeGuard
 from uuid import UUID
 
 from libs.common.decisions.facts import Record
@@ -93,6 +93,30 @@ WORK_CHANGES = (WorkOpened, WorkEnded, ReviewDecided)
 
 WorkKey: TypeAlias = tuple[UUID, str, str]
 """The key of a work item: issue, kind, about."""
+
+
+def anomaly_about(anomaly: str, cause_id: str | None) -> str:
+    """Return the `about` of an anomaly: its code and, if named, the thing that was reported about."""
+    return " ".join([anomaly, *(cause_id or "").split()])
+
+
+def settled_subject(kind: str, about: str) -> str:
+    """Return the text by which an action of staff names the work item that it settled."""
+    return f"{kind} {about}".strip()
+
+
+def names_cause(change: WorkChange) -> TypeGuard[WorkOpened]:
+    """Return whether this is an anomaly with a named cause. Without one, nobody can know that it is the same."""
+    return type(change) is WorkOpened and change.kind is WorkKind.ANOMALY and " " in change.about
+
+
+def without_settled(changes: Iterable[WorkChange], settled: Collection[tuple[str, str]]) -> list[WorkChange]:
+    """Leave out anomalies whose cause staff have dealt with; `settled` are pairs of issue and settled subject."""
+    return [
+        change
+        for change in changes
+        if not names_cause(change) or (str(change.issue_id), settled_subject(change.kind, change.about)) not in settled
+    ]
 
 
 def fold_changes(

@@ -26,6 +26,7 @@ from services.intake.domain.projections.work_items import (
     WorkKind,
     WorkOpened,
     WorkStep,
+    anomaly_about,
 )
 
 UNHAPPY_SCORE = 6
@@ -77,9 +78,10 @@ def _on_notice_failed(event: notices.NoticeFailed, at: datetime, zone: ZoneInfo)
 
 
 def _on_anomaly_detected(event: issues.IssueAnomalyDetected, at: datetime, zone: ZoneInfo) -> Changes:
-    """Open one item per anomaly of an issue, however often it is repeated; it stays until staff have dealt with it."""
+    """Open one item per cause, however often it is reported; it stays until staff have dealt with it."""
     report = f"{event.event_type.rpartition('.v')[0]} {event.reported_by}"
-    return (WorkOpened(event.issue_id, WorkKind.ANOMALY, at, at + ANOMALY_RESPONSE_TIME, event.anomaly, report),)
+    about = anomaly_about(event.anomaly, event.cause_id)
+    return (WorkOpened(event.issue_id, WorkKind.ANOMALY, at, at + ANOMALY_RESPONSE_TIME, about, report),)
 
 
 def _on_notice_sent(event: notices.NoticeSent, at: datetime, zone: ZoneInfo) -> Changes:
