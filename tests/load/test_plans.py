@@ -29,8 +29,12 @@ LARGE = 1_000
 Statements = dict[str, dict[str, tuple[Any, ...]]]
 """Statements with the arguments of their last call, by database."""
 
-ADDS_UP_MONTHS = "INSERT INTO monthly_rollups"
-"""Beginning of what adds up a month that is over, once: it reads that month, and here all of the past is of one."""
+READ_WHOLE_ON_PURPOSE = (
+    "INSERT INTO monthly_rollups",
+    "SELECT (SELECT COALESCE(sum(units), 0)::bigint FROM delivered_per_day)",
+)
+"""Beginnings of what may read a table whole. A month that is over is added up once, and here all of the past is of one.
+The detection compares a product with the whole shop; its loop pauses fifty times as long as a run takes."""
 
 
 @pytest.fixture
@@ -97,7 +101,7 @@ async def read_whole(address: str, statements: Mapping[str, tuple[Any, ...]]) ->
         assert sum(size > LARGE for size in sizes.values()) > 1, "there is no past to get lost in"
         found = []
         for query, args in statements.items():
-            if query.lstrip().startswith(ADDS_UP_MONTHS):
+            if query.lstrip().startswith(READ_WHOLE_ON_PURPOSE):
                 continue
             (plan,) = await conn.fetchrow("EXPLAIN (FORMAT JSON) " + query, *args) or ("",)
             for table in whole(json.loads(plan)[0]["Plan"]):

@@ -105,7 +105,7 @@ async def test_staff_are_shown_what_no_event_repairs_once(urls: dict[str, str]) 
     async with connected(urls) as connections:
         for at in (now, now + timedelta(days=1)):
             assert await open_desk_items(connections, [differs, differs, unknown, repaired], at) == 1
-        rows = await connections["returns"].fetch("SELECT topic, value FROM outbox")
+        rows = await connections["returns"].fetch("SELECT topic, value FROM outbox_records")
     events = [json.loads(row["value"]) for row in rows]
     assert {(each["type"], each["data"]["issue_id"]) for each in events} == {
         ("issue.anomaly_detected.v1", str(issue_id))
