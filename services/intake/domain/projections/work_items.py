@@ -107,7 +107,7 @@ def settled_subject(kind: str, about: str) -> str:
 
 def names_cause(change: WorkChange) -> TypeGuard[WorkOpened]:
     """Return whether this is an anomaly with a named cause. Without one, nobody can know that it is the same."""
-    return type(change) is WorkOpened and change.kind is WorkKind.ANOMALY and " " in change.about
+    return type(change) is WorkOpened and change.kind == WorkKind.ANOMALY and " " in change.about
 
 
 def without_settled(changes: Iterable[WorkChange], settled: Collection[tuple[str, str]]) -> list[WorkChange]:
