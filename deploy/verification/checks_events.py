@@ -306,8 +306,9 @@ def _trace(fact: Fact) -> str:
 
 def _follows_a_decision(history: History, issue: str, fact: Fact) -> bool:
     """Return true if the fact is in the trace of a decision of staff, or of a customer who withdraws."""
-    decided = [each for each in history.about(issue, "issue.staff_decided") if each.written_at <= fact.written_at]
-    return bool(_trace(fact)) and any(_trace(each) == _trace(fact) for each in decided)
+    decided = history.about(issue, "issue.staff_decided", "issue.staff_decision_applied")
+    earlier = [each for each in decided if each.written_at <= fact.written_at]
+    return bool(_trace(fact)) and any(_trace(each) == _trace(fact) for each in earlier)
 
 
 def _follows_a_wait(history: History, issue: str, fact: Fact) -> bool:

@@ -43,8 +43,11 @@ def test_a_trace_of_its_own_must_link_to_another_once_spans_are_collected(linked
     assert len(violations(story, {OTHER_ID: linked})) == count
 
 
+@pytest.mark.parametrize("kind", ["issue.staff_decided", "issue.staff_decision_applied"])
 @pytest.mark.parametrize(("decided_at", "count"), [(72.03, 0), (72.1, 1)])
-def test_a_notice_may_be_in_the_trace_of_an_earlier_decision_about_its_issue(decided_at: float, count: int) -> None:
+def test_a_notice_may_be_in_the_trace_of_an_earlier_decision_about_its_issue(
+    kind: str, decided_at: float, count: int
+) -> None:
     story = in_other_trace(valid_history(), "notice.sent")
-    story.add("issues", "issue.staff_decided", decided_at, trace=OTHER_TRACE, issue_id=ISSUE, order_id="S1")
+    story.add("issues", kind, decided_at, trace=OTHER_TRACE, issue_id=ISSUE, order_id="S1")
     assert len(violations(story, {OTHER_ID: set()})) == count
