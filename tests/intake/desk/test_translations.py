@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from libs.common.events.notices import NoticeKind
-from libs.common.events.values import Choice, Language, Reason, Remedy, StaffAction
+from libs.common.events.values import Choice, Language, Reason, Remedy, Reporter, StaffAction
 from libs.common.web.translations import Translations, TranslationsError
 from services.delivery_notify.http.pages import rendering as notice_rendering
 from services.intake.customer_pages import rendering as customer_rendering
 from services.intake.desk import rendering as desk_rendering
+from services.intake.desk.timeline_rows import SHOWN_FIELDS
 from services.intake.domain.projections.issue_status import IssueStatus
 from services.intake.domain.projections.timeline import SUBSCRIBES
 from services.intake.domain.projections.work_items import WorkKind, WorkStep
@@ -51,6 +52,7 @@ def test_the_desk_has_words_for_what_the_contract_can_say() -> None:
     wanted += [
         f"event.{event.TYPE.rpartition('.v')[0]}" for event in SUBSCRIBES if not event.TYPE.startswith("points.")
     ]
+    wanted += [f"field.{field}" for field in SHOWN_FIELDS] + [f"reporter.{reporter}" for reporter in Reporter]
     assert [key for key in wanted if key not in DESK] == []
 
 
