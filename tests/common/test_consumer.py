@@ -141,6 +141,13 @@ async def test_a_null_header_does_not_make_its_batch_vanish(online: Live) -> Non
     await reach(online, "a", ["one", "two"])
 
 
+async def test_a_header_whose_name_holds_nul_costs_nothing_but_its_name(online: Live) -> None:
+    await give(online, [("storefront.orders", "a", b"not json", [("x\x00y", b"7")]), cancelled("a", "good")])
+    await reach(online, "a", ["good"])
+    await eventually(lambda: _dead_letter_count(online, 1), "the record is a dead letter")
+    assert '"x\\\\0y"' in str(await online.service.pool.fetchval("SELECT headers FROM dead_letters"))
+
+
 async def test_an_unknown_type_becomes_a_dead_letter_but_a_newer_version_passes_by(online: Live) -> None:
     topic, key, value, _ = cancelled("a", "x")
     assert value

@@ -95,7 +95,7 @@ def text_key(record: "ConsumerRecord[Any, Any]") -> str:
 
 def text_headers(headers: Sequence[tuple[str, bytes | None]]) -> dict[str, str]:
     """Return Kafka headers as text: "" for null, marked base64 for bytes that are not UTF-8."""
-    return {name: "" if value is None else _text(value) for name, value in headers}
+    return {_storable(name): "" if value is None else _text(value) for name, value in headers}
 
 
 def _text(value: bytes) -> str:
@@ -103,6 +103,10 @@ def _text(value: bytes) -> str:
         text = value.decode()
     except UnicodeDecodeError:
         return "base64:" + base64.b64encode(value).decode()
+    return _storable(text)
+
+
+def _storable(text: str) -> str:
     return text.replace("\x00", "\\0")  # Postgres text cannot hold NUL
 
 
@@ -146,7 +150,7 @@ async def store(conn: Connection, aggregate: str, letters: Sequence[DeadLetter])
         [record.value if record.value is None else keys.seal(TABLE, record.value) for record in records],
         [json.dumps(text_headers(record.headers)) for record in records],
         [letter.reason for letter in letters],
-        [letter.error[:2000].replace("\x00", "\\0") for letter in letters],
+        [_storable(letter.error[:2000]) for letter in letters],
         [letter.reason.blocks for letter in letters],
     )
 
@@ -159,7 +163,7 @@ def outbox_row(topic: str, service: str, aggregate: str, letter: DeadLetter) -> 
     record = letter.record
     reason = {
         "dlq.reason": letter.reason,
-        "dlq.error": letter.error[:500],
+        "dlq.error": _storable(letter.error[:500]),
         "dlq.service": service,
         "dlq.aggregate": aggregate,
         "dlq.topic": record.topic,
@@ -244,5 +248,5 @@ async def settle_replay(conn: Connection, dead_letter_id: int, error: str | None
             value = CASE WHEN $2::text IS NULL THEN NULL ELSE value END
         WHERE id = $1""",
         dead_letter_id,
-        error,
+        None if error is None else _storable(error),
     )
