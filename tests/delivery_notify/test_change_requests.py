@@ -1,6 +1,6 @@
 """Requests to cancel or change an order: answers, facts and silence of the shop, and the notices about them."""
 
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 
@@ -14,6 +14,7 @@ from libs.common.events.change_requests import (
 from libs.common.events.notices import CustomerDecided, NoticeKind
 from libs.common.events.storefront import (
     OrderChanged,
+    OrderDelayed,
     OrderDelivered,
     OrderPromiseChanged,
 )
@@ -277,6 +278,34 @@ def test_a_repeated_answer_is_announced_once() -> None:
     driver = requested("address")
     answer(driver, "accepted")
     assert reasons(answer(driver, "accepted", at=driver.now + HOUR)) == ["repeated_answer"]
+
+
+@pytest.mark.parametrize(("given", "other"), [("accepted", "declined"), ("declined", "accepted")])
+def test_an_answer_from_before_a_repeated_one_is_older(given: str, other: str) -> None:
+    driver = requested("address")
+    first = driver.now
+    answer(driver, given, at=first)
+    answer(driver, given, at=first + 2 * HOUR)
+    assert reasons(answer(driver, other, at=first + HOUR)) == ["older_answer"]
+
+
+def test_a_ship_date_that_has_passed_is_not_announced() -> None:
+    driver = requested("address")
+    driver.handle(OrderDelayed(order_id=ORDER, cause="typhoon", delayed_at=driver.now))
+    (notice,) = notices_in(answer(driver, "accepted", day=date(2027, 2, 1)))
+    assert (notice.kind, notice.facts.ships_on) == (NoticeKind.CHANGE_ACCEPTED, None)
+
+
+def test_a_repeated_answer_with_another_ship_date_is_announced_with_it() -> None:
+    for given, day in (("accepted", LATER), ("declined", NEXT_FRIDAY)):
+        driver = requested("address")
+        answer(driver, given, day=day)
+        facts = answer(driver, given, day=LATER + timedelta(days=3), at=driver.now + HOUR)
+        assert [row.day for row in of(facts, PromiseMade)] == [LATER + timedelta(days=3)]
+        assert [notice.facts.ships_on for notice in notices_in(facts)] == [LATER + timedelta(days=3)]
+        assert reasons(answer(driver, given, day=LATER + timedelta(days=3), at=driver.now + HOUR)) == [
+            "repeated_answer"
+        ]
 
 
 def test_an_answer_to_no_request_is_reported() -> None:

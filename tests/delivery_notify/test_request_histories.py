@@ -12,7 +12,7 @@ from libs.common.events.values import ShippedLine
 from services.delivery_notify.domain.decide import deadlines
 from services.delivery_notify.domain.notices import NoticeCreated, PromiseMade
 from services.delivery_notify.domain.promises import PAGE
-from tests.delivery_notify.conversation_driver import MONDAY, ORDER, ConversationDriver, line, of
+from tests.delivery_notify.conversation_driver import MONDAY, ORDER, TOKYO, ConversationDriver, line, of
 from tests.delivery_notify.order_requests import WISHES, requested
 from tests.examples import examples
 
@@ -111,3 +111,33 @@ def test_an_open_request_always_has_a_deadline(wish: str, actions: list[object])
 def test_no_notice_about_a_request_is_created_twice(wish: str, actions: list[object]) -> None:
     ids = [notice.notice_id for notice in of(live(wish, actions).facts, NoticeCreated)]
     assert len(ids) == len(set(ids))
+
+
+ANSWERS = st.lists(
+    st.tuples(
+        st.sampled_from(ChangeAnswer),
+        st.integers(3, 99),
+        st.none() | st.integers(-5, 40).map(lambda days: date(2027, 3, 1) + timedelta(days=days)),
+    ),
+    min_size=1,
+    max_size=5,
+    unique_by=lambda answer: answer[1],
+)
+
+
+@settings(max_examples=examples(200), deadline=None)
+@given(st.sampled_from(sorted(WISHES)), ANSWERS)
+def test_in_whatever_order_answers_arrive_the_newest_stands(
+    wish: str, answers: list[tuple[ChangeAnswer, int, date]]
+) -> None:
+    driver = live(wish, list(answers))
+    newest = max(answers, key=lambda answer: answer[1])
+    assert driver.conversation.requests[0].status.value == newest[0].value
+
+
+@settings(max_examples=examples(200), deadline=None)
+@given(st.sampled_from(sorted(WISHES)), st.lists(ACTIONS | ANSWERS.map(lambda answers: answers[0]), max_size=8))
+def test_no_notice_about_a_request_names_a_ship_date_that_has_passed(wish: str, actions: list[object]) -> None:
+    for notice in live(wish, actions).notices:
+        day = notice.made_at.astimezone(TOKYO).date()
+        assert notice.facts.ships_on is None or notice.facts.ships_on >= day

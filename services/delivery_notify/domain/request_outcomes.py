@@ -42,15 +42,31 @@ def on_change_answered(decision: ConversationDecision, event: OrderChangeAnswere
 def _on_accepted(decision: ConversationDecision, request: ChangeRequest, event: OrderChangeAnswered) -> None:
     """Accept; goods that have left can still be stopped or redirected, but not shipped on another day."""
     over = request.status is RequestStatus.OVERTAKEN and request.change is ChangeSubject.DATE
-    if request.status is RequestStatus.ACCEPTED or over:
-        decision.ignore("repeated_answer" if not over else "nothing_left_to_ship")
+    if over or (request.status is RequestStatus.ACCEPTED and not _names_another_day(decision, request, event)):
+        _note(decision, request, event, "repeated_answer" if not over else "nothing_left_to_ship")
         return
     request = settle(decision, request, RequestStatus.ACCEPTED, event.reason, event.answered_at)
     accept(decision, request, event.promised_ship_date)
 
 
+def _note(decision: ConversationDecision, request: ChangeRequest, event: OrderChangeAnswered, reason: str) -> None:
+    """Record the time of an answer that changes nothing, so that none from before it is applied later."""
+    decision.state = decision.state.with_request(replace(request, answered_at=event.answered_at))
+    decision.ignore(reason)
+
+
+def _names_another_day(decision: ConversationDecision, request: ChangeRequest, event: OrderChangeAnswered) -> bool:
+    day = event.promised_ship_date
+    if day is None or day < decision.today or (event.answer is ChangeAnswer.ACCEPTED and request.gives_up_lines):
+        return False
+    return any(line.open and line.shipping.day != day for line in lines_of(decision, request))
+
+
 def accept(decision: ConversationDecision, request: ChangeRequest, day: date | None = None) -> None:
-    """Apply an accepted request to its lines and announce it; `day` is the ship date after it, if stated."""
+    """Apply an accepted request to its lines and announce it; `day` is the ship date after it, if stated.
+
+    A day that has passed is a fault of the shop, and is not announced.
+    """
     if request.gives_up_lines:
         _give_up(decision, request, gives_up=True)
     if request.choice is Choice.CANCEL:
@@ -58,6 +74,7 @@ def accept(decision: ConversationDecision, request: ChangeRequest, day: date | N
         return
     news: PromiseNews = NO_PROMISE_NEWS
     day = day or (request.day if not request.is_promised else None)
+    day = day if day and day >= decision.today else None
     if day and not request.gives_up_lines:
         news = _promise(decision, request, day)
     ships_on = _ship_day(lines_of(decision, request)) or day
@@ -125,8 +142,9 @@ def _ship_day(lines: Sequence[Line]) -> date | None:
 
 
 def _on_declined(decision: ConversationDecision, request: ChangeRequest, event: OrderChangeAnswered) -> None:
-    if request.status in (RequestStatus.DECLINED, RequestStatus.OVERTAKEN):
-        decision.ignore("repeated_answer")
+    repeated = request.status is RequestStatus.DECLINED and not _names_another_day(decision, request, event)
+    if repeated or request.status is RequestStatus.OVERTAKEN:
+        _note(decision, request, event, "repeated_answer")
         return
     if request.decided_by is DecidedBy.DEADLINE:
         decision.anomaly("statutory_cancellation_declined", decision.state.order_id)
