@@ -6,6 +6,7 @@ id on the next open day, up to the policy's limit; `collection_reminders` follow
 """
 
 from datetime import date
+from uuid import UUID
 
 from libs.common.decisions.ids import derived_id
 from libs.common.events.carrier import (
@@ -23,7 +24,7 @@ from libs.common.events.issues import (
 from libs.common.events.values import CollectedLine, IssueLine, Reason
 from services.returns.domain.context import CaseDecision
 from services.returns.domain.handlers import receipts
-from services.returns.domain.state.case import lines_for
+from services.returns.domain.state.case import Case, lines_for
 from services.returns.domain.state.exposure import find_shared_visit
 from services.returns.domain.state.inbound_leg import InboundStatus
 from services.returns.domain.state.line_quantities import (
@@ -262,15 +263,19 @@ def stop(decision: CaseDecision, cause: str) -> None:
 
 def _match_collection(decision: CaseDecision, event: CollectionEvent) -> bool:
     """Match the event to the current collection; where that fails, record why and return False."""
-    leg = decision.case.inbound
-    if event.collection_id == leg.collection_id:
+    if event.collection_id == decision.case.inbound.collection_id:
         return True
-    past = (derived_id("collection", decision.case.issue_id, number) for number in range(1, leg.number + 1))
-    if event.collection_id in past:
+    if is_past(decision.case, event.collection_id):
         decision.ignore("past_collection")
     else:
         decision.anomaly("unknown_collection")
     return False
+
+
+def is_past(case: Case, collection_id: UUID) -> bool:
+    """Return whether this collection was requested for the case, now or before."""
+    numbers = range(1, case.inbound.number + 1)
+    return any(collection_id == derived_id("collection", case.issue_id, number) for number in numbers)
 
 
 def on_timer(decision: CaseDecision) -> None:

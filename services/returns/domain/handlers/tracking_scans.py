@@ -21,6 +21,7 @@ from libs.common.events.carrier import (
 from libs.common.events.values import Reason
 from services.returns.domain.context import CaseDecision
 from services.returns.domain.handlers import case_closure, inbound, shipments
+from services.returns.domain.state.case import Case
 from services.returns.domain.state.outbound_leg import OutboundLeg
 from services.returns.domain.state.review_causes import ReviewCause
 from services.returns.policy.carrier_statuses import (
@@ -41,6 +42,8 @@ def scanned(decision: CaseDecision, event: ParcelScanned) -> None:
     if status is None:
         known = f"issue {decision.case.issue_id}: {event.raw.source} {event.raw.code} {event.raw.detail or ''}"
         decision.anomaly("unknown_carrier_status", known.rstrip())
+    elif unknown := _unknown_parcel(decision.case, event):
+        decision.anomaly(unknown)
     elif event.replacement_id and event.replacement_id == outbound.replacement_id:
         _record_outbound(decision, event, TrackingScan(status, event.raw, event.scanned_at))
     elif event.collection_id and event.collection_id == returning.collection_id:
@@ -51,6 +54,17 @@ def scanned(decision: CaseDecision, event: ParcelScanned) -> None:
         _record_past(decision, past, event, TrackingScan(status, event.raw, event.scanned_at))
     else:
         decision.ignore("unrelated_scan")
+
+
+def _unknown_parcel(case: Case, event: ParcelScanned) -> str | None:
+    """Return the anomaly of a scan that names a parcel never ordered for this case, whatever else it names."""
+    replacements = {leg.replacement_id for leg in (case.outbound, *case.past_replacements)}
+    if event.replacement_id and event.replacement_id not in replacements:
+        return "unknown_replacement"
+    current = case.inbound.collection_id
+    if event.collection_id and event.collection_id != current and not inbound.is_past(case, event.collection_id):
+        return "unknown_collection"
+    return None
 
 
 def _record_outbound(decision: CaseDecision, event: ParcelScanned, scan: TrackingScan) -> None:
