@@ -33,6 +33,8 @@ class FaultEvidence:
     prefix: str = ""
     fault_free: bool = False
     accepted_mails: Mapping[str, int] = field(default_factory=dict)
+    group_ids: Mapping[str, str] = field(default_factory=dict)
+    """Of notices that were sent in one mail with others: the id of that mail."""
 
 
 async def read_evidence(
@@ -55,7 +57,8 @@ async def read_evidence(
         file.name: file.read_text("utf-8", "replace") for file in logs.glob("*.log") if _is_service_log(file.name)
     }
     mails = system.infrastructure.mail.accepted
-    return FaultEvidence(history, poison, inbox_keys, subscribed, system.prefix, fault_free, mails)
+    groups = await _read_group_ids(system.databases["delivery_notify"])
+    return FaultEvidence(history, poison, inbox_keys, subscribed, system.prefix, fault_free, mails, groups)
 
 
 def _is_service_log(name: str) -> bool:
@@ -79,6 +82,15 @@ def _without_poison(
 
 def _position(row: Mapping[str, Any]) -> RecordPosition:
     return row["topic"], row["partition"], row["offset"]
+
+
+async def _read_group_ids(url: str) -> dict[str, str]:
+    conn = await asyncpg.connect(url)
+    try:
+        rows = await conn.fetch("SELECT notice_id, batch_id FROM notices WHERE batch_id IS NOT NULL")
+    finally:
+        await conn.close()
+    return {str(row["notice_id"]): str(row["batch_id"]) for row in rows}
 
 
 async def _read_inbox_keys(url: str) -> frozenset[bytes]:
@@ -143,8 +155,9 @@ def _mails_arrived(evidence: FaultEvidence) -> Iterator[Violation]:
     """The mail server has accepted each mail that is published as sent; by its Message-ID it may have it twice."""
     arrived = {message_id.strip("<>").partition("@")[0] for message_id in evidence.accepted_mails}
     for sent in evidence.history.of("notice.sent"):
-        if sent.data["channel"] == "email" and sent.data["notice_id"] not in arrived:
-            yield violation(f"notice {sent.data['notice_id']}: sent, and no mail server accepted it", sent)
+        notice_id = sent.data["notice_id"]
+        if sent.data["channel"] == "email" and evidence.group_ids.get(notice_id, notice_id) not in arrived:
+            yield violation(f"notice {notice_id}: sent, and no mail server accepted it", sent)
 
 
 def _poison_dead_lettered_once(evidence: FaultEvidence) -> Iterator[Violation]:

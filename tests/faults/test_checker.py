@@ -89,3 +89,14 @@ def test_a_mail_that_no_server_accepted_is_named() -> None:
     lost = replace(fault_evidence, history=replace(fault_evidence.history, facts=[fact]))
     assert len(found(lost, "mails_arrived")) == 1
     assert found(replace(lost, accepted_mails={f"<{UUID(int=1)}@example.jp>": 2}), "mails_arrived") == ()
+
+
+def test_a_mail_of_several_notices_arrives_for_each_of_them() -> None:
+    notice_id, group_id = UUID(int=1), UUID(int=2)
+    how: dict[str, Any] = {"channel": "email", "language": Language.JA, "sent_at": datetime(2026, 3, 2, tzinfo=UTC)}
+    sent = NoticeSent(notice_id=notice_id, order_id="a", customer_id="C-1", kind=NoticeKind.REPLACEMENT_PROMISED, **how)
+    facts = [Fact("notices", 0, 1, "C-1", wire.event_bytes(sent))]
+    grouped = evidence(marks=frozenset({mark()}), dead_letters=[DEAD_LETTER])
+    grouped = replace(grouped, history=replace(grouped.history, facts=facts), group_ids={str(notice_id): str(group_id)})
+    assert len(found(grouped, "mails_arrived")) == 1
+    assert found(replace(grouped, accepted_mails={f"<{group_id}@example.jp>": 1}), "mails_arrived") == ()
