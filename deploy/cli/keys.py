@@ -12,7 +12,7 @@ from libs.common.config.settings import load
 from libs.common.events.topics import SERVICES
 from libs.common.postgres.column_keys import ColumnKeyError, ColumnKeys, configured_keys
 from libs.common.postgres.key_register import register, retire_others
-from libs.common.postgres.key_rotation import COMMON_COLUMNS, EncryptedColumn, rotate
+from libs.common.postgres.key_rotation import COMMON_COLUMNS, OUTBOX, EncryptedColumn, rotate, rotate_outbox
 from services.delivery_notify.store import encrypted_columns as delivery_notify
 from services.returns.store import encrypted_columns as returns
 
@@ -36,6 +36,7 @@ async def rotate_service(url: str, service: str, keys: ColumnKeys) -> dict[str, 
         for column in (*COMMON_COLUMNS, *COLUMNS.get(service, ())):
             name = f"{column.table}.{column.column}"
             counts[name] = sum([count async for count in rotate(conn, column)])
+        counts[OUTBOX] = await rotate_outbox(conn)
         await retire_others(conn, keys)
     finally:
         await conn.close()

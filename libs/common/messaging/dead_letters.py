@@ -22,6 +22,7 @@ from libs.common.events.faults import Fault
 from libs.common.messaging.outbox import MAX_BYTES, OutboxRow
 from libs.common.postgres.batch import row_count
 from libs.common.postgres.column_keys import ColumnKeys, keys_of
+from libs.common.postgres.key_register import require
 from libs.common.postgres.pool import Connection
 
 
@@ -235,7 +236,10 @@ async def next_to_replay(conn: Connection, aggregate: str) -> StoredDeadLetter |
             AND (q.aggregate, q.topic, q.key) = (p.aggregate, p.topic, p.key) AND q.id < p.id)
         ORDER BY p.id LIMIT 1 FOR UPDATE OF p SKIP LOCKED"""  # noqa: S608
     row = await conn.fetchrow(query, aggregate)
-    return _stored(row, keys_of(conn)) if row else None
+    if row is None:
+        return None
+    await require(conn, keys_of(conn), [row["value"]])
+    return _stored(row, keys_of(conn))
 
 
 async def settle_replay(conn: Connection, dead_letter_id: int, error: str | None) -> None:

@@ -12,7 +12,7 @@ LISTEN/NOTIFY (a lock per commit). Reconsider when one relay is slower than the 
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count, repeat, zip_longest
@@ -25,6 +25,7 @@ from libs.common.messaging.failpoints import failpoint
 from libs.common.messaging.outbox import TABLE
 from libs.common.messaging.signal import WakeSignal
 from libs.common.postgres.column_keys import NO_KEYS, ColumnKeys
+from libs.common.postgres.key_register import require
 from libs.common.postgres.pool import describe
 from libs.common.telemetry.counters import Counters
 from libs.common.telemetry.trace_context import Carrier, record_headers
@@ -118,6 +119,7 @@ class Relay:
                 self._works = True
                 await self._wake.wait(0.2)
                 continue
+            await require(conn, self._keys, _values_of(rows))
             published = await publish(producer, [record for row in rows for record in records_of(row, self._keys)])
             sent = published.done
             failpoint("relay_sent")
@@ -139,6 +141,11 @@ class WaitingRecord:
     value: bytes | None
     headers: str | None
     trace: Carrier | None
+
+
+def _values_of(rows: Iterable[Any]) -> Iterator[bytes | None]:
+    for row in rows:
+        yield from row["payloads"] or (row["value"],)
 
 
 def records_of(row: Any, keys: ColumnKeys = NO_KEYS) -> Iterable[WaitingRecord]:

@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pydantic_core import from_json, to_json
 
 from libs.common.config.column_key_settings import ColumnKeySettings
-from libs.common.postgres.pool import Connection
+from libs.common.postgres.pool import Connection, TransientError
 
 MAGIC = b"\x93sk1"
 _ID, _NONCE = 4, 12
@@ -34,6 +34,10 @@ _DIGEST_MARK = b"\x01"
 
 class ColumnKeyError(Exception):
     """A value cannot be decrypted with the configured keys; the message names the key that is missing."""
+
+
+class MissingKeyError(ColumnKeyError, TransientError):
+    """A value is under a key that only processes with newer settings have, as during a rolling restart."""
 
 
 class ColumnKeys:
@@ -69,10 +73,10 @@ class ColumnKeys:
         return self._prefix + nonce + cipher.encrypt(nonce, plain, table.encode())
 
     def open(self, table: str, stored: bytes) -> bytes:
-        """Decrypt a value of this table. Raises `ColumnKeyError`."""
+        """Decrypt a value of this table. Raises `ColumnKeyError`, or `MissingKeyError` if only the key is missing."""
         cipher = self._ciphers.get(stored[len(MAGIC) : _HEADER])
         if not stored.startswith(MAGIC) or cipher is None:
-            raise ColumnKeyError(f"{table}: key {stored[len(MAGIC) : _HEADER].hex()} is not among the configured keys")
+            raise MissingKeyError(f"{table}: key {stored[len(MAGIC) : _HEADER].hex()} is not among the configured keys")
         nonce, content = stored[_HEADER : _HEADER + _NONCE], stored[_HEADER + _NONCE :]
         try:
             return cipher.decrypt(nonce, content, table.encode())
@@ -93,9 +97,14 @@ class ColumnKeys:
         """Decrypt a value that may have been stored before encryption was turned on.
 
         Bytes of a stranger that only look encrypted are returned unchanged: no such key id is configured. That every
-        key in use is configured is checked at start (`key_register`).
+        key in use is configured is checked at start, and by `key_register.require` for values of other processes.
         """
         return self.open(table, stored) if self.is_sealed(stored) else stored
+
+    def missing_ids(self, stored: Iterable[bytes | None]) -> set[bytes]:
+        """Return the ids of keys that are not among these and that values seem to be encrypted under."""
+        sealed = [value for value in stored if value is not None and value.startswith(MAGIC)]
+        return {value[len(MAGIC) : _HEADER] for value in sealed} - self._ciphers.keys()
 
     def is_sealed(self, stored: bytes) -> bool:
         """Return whether this value was encrypted under one of these keys."""

@@ -3,8 +3,9 @@
 import asyncio
 import logging
 import os
+from collections.abc import Iterable
 
-from libs.common.postgres.column_keys import ColumnKeyError, ColumnKeys
+from libs.common.postgres.column_keys import ColumnKeyError, ColumnKeys, MissingKeyError
 from libs.common.postgres.pool import Connection, Pool, is_transient
 
 log = logging.getLogger(__name__)
@@ -16,6 +17,7 @@ _TABLE = "column_keys"
 _SERIALIZE = "SELECT pg_advisory_xact_lock(hashtextextended('column keys', 0))"
 _REGISTERED = "SELECT key_id, lookup_key FROM column_keys ORDER BY registered_at"
 _REGISTER = "INSERT INTO column_keys (key_id, lookup_key) VALUES ($1, $2)"
+_AMONG = "SELECT key_id FROM column_keys WHERE key_id = ANY($1)"
 _RETIRE = "DELETE FROM column_keys WHERE key_id <> $1 RETURNING key_id"
 
 
@@ -49,6 +51,16 @@ async def register_when_reachable(pool: Pool, keys: ColumnKeys) -> None:
                 raise
             log.warning("waiting for the database to register keys error=%s", type(error).__name__)
             await asyncio.sleep(RETRY_SECONDS)
+
+
+async def require(conn: Connection, keys: ColumnKeys, values: Iterable[bytes | None]) -> None:
+    """Raise `MissingKeyError` if a process with newer keys wrote one of these values; ask only if one looks like it.
+
+    Without this, a process that is not restarted yet would take the encrypted bytes for the content.
+    """
+    ids = keys.missing_ids(values)
+    if ids and (missing := [row["key_id"].hex() for row in await conn.fetch(_AMONG, list(ids))]):
+        raise MissingKeyError(f"PERSONAL_DATA_KEYS: key {', '.join(missing)} is missing; restart with the new setting")
 
 
 async def retire_others(conn: Connection, keys: ColumnKeys) -> list[bytes]:

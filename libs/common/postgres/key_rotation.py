@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from libs.common.postgres.column_keys import ColumnKeys, keys_of
+from libs.common.postgres.column_keys import MAGIC, ColumnKeys, keys_of
 from libs.common.postgres.pool import Connection
 
 BATCH = 500
@@ -32,13 +32,45 @@ class EncryptedColumn:
 
 
 COMMON_COLUMNS = (EncryptedColumn("dead_letters", "id", "value"),)
-"""Columns of every service. Outbox rows are gone within seconds and are not rotated."""
+"""Columns of every service, beside the outbox."""
+
+OUTBOX, OUTBOX_BATCH = "outbox", 50
+
+# Of the outbox only what is encrypted under an older key: records of other topics wait in clear.
+_WAITING = f"""
+    SELECT id, value, payloads FROM outbox
+    WHERE substring(value FOR $1) = ANY($2)
+       OR EXISTS (SELECT FROM unnest(payloads) AS p WHERE substring(p FOR $1) = ANY($2))
+    ORDER BY id LIMIT {OUTBOX_BATCH} FOR UPDATE"""  # noqa: S608 - a number
+_WRITE_WAITING = "UPDATE outbox SET value = $2, payloads = $3 WHERE id = $1"
 
 
 async def rotate(conn: Connection, column: EncryptedColumn) -> AsyncIterator[int]:
     """Encrypt all values under the first key; yield the number of rows after each batch."""
     while count := await _encrypt_plain(conn, column) + await _encrypt_again(conn, column):
         yield count
+
+
+async def rotate_outbox(conn: Connection) -> int:
+    """Encrypt waiting records under the first key; return the number of rows. A relay that is held up has many."""
+    total = 0
+    while count := await _encrypt_waiting(conn):
+        total += count
+    return total
+
+
+async def _encrypt_waiting(conn: Connection) -> int:
+    keys = keys_of(conn)
+
+    def again(value: bytes | None) -> bytes | None:
+        return keys.seal(OUTBOX, keys.open(OUTBOX, value)) if value is not None and keys.is_sealed(value) else value
+
+    async with conn.transaction():
+        rows = await conn.fetch(_WAITING, len(keys.prefix), [MAGIC + key_id for key_id in keys.ids[1:]])
+        for row in rows:
+            payloads = None if row["payloads"] is None else [again(value) for value in row["payloads"]]
+            await conn.execute(_WRITE_WAITING, row["id"], again(row["value"]), payloads)
+    return len(rows)
 
 
 async def _encrypt_again(conn: Connection, column: EncryptedColumn) -> int:

@@ -15,12 +15,16 @@ else:  # asyncpg's classes are generic in its type stubs only
     Pool = asyncpg.Pool
 
 
-class ConflictError(Exception):
+class TransientError(Exception):
+    """A retry may succeed; base of the errors of our own code for which that holds."""
+
+
+class ConflictError(TransientError):
     """Two transactions created the same row concurrently; a retry sees the first one's row."""
 
 
 TRANSIENT: tuple[type[Exception], ...] = (
-    ConflictError,
+    TransientError,
     OSError,
     TimeoutError,
     asyncpg.PostgresConnectionError,

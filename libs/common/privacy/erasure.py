@@ -25,6 +25,7 @@ from libs.common.events.personal import is_personal, redact, stated_at
 from libs.common.events.registry import AnyEvent, UndecodableError, decode, encode
 from libs.common.events.topics import PERSONAL_RETENTION_DAYS
 from libs.common.postgres.column_keys import keys_of
+from libs.common.postgres.key_register import require
 from libs.common.postgres.pool import Connection
 
 PASS_INTERVALS = (timedelta(minutes=10), timedelta(days=1), timedelta(days=PERSONAL_RETENTION_DAYS + 2))
@@ -163,6 +164,7 @@ async def erase_dead_letters(conn: Connection, erasure: Erasure, ids: Sequence[s
     last = 0
     while page := await conn.fetch(_PAGE, erasure.until, last):
         last = page[-1]["id"]
+        await require(conn, keys, [row["value"] for row in page])
         values = [(row["id"], keys.reveal(TABLE, row["value"])) for row in page]
         mentioning += [row_id for row_id, value in values if any(id in value for id in quoted)]
     for dead_letter_id in mentioning:
