@@ -19,7 +19,8 @@ from tests.delivery_notify.rendered_notices import RENDERER, sample_notice
 DAY_AS_WRITTEN = {Language.JA: "2027年3月12日(金)", Language.EN: "Friday, 12 March 2027"}
 
 EVERY = [(case, language) for case in SAMPLES for language in Language]
-DATED = [(case, language) for case, language in EVERY if SAMPLES[case][0] is not NoticeKind.BUYER_WARNED]
+UNDATED = {NoticeKind.BUYER_WARNED, NoticeKind.CONTACT_CHANGED}
+DATED = [(case, language) for case, language in EVERY if SAMPLES[case][0] not in UNDATED]
 
 
 class _Words(HTMLParser):

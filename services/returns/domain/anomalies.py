@@ -39,7 +39,7 @@ REVIEWED = frozenset(
 """Anomalies for which a review is open."""
 
 
-class Report(NamedTuple):
+class PartnerReport(NamedTuple):
     """A report as its author made it, whether it arrived now or was kept for the case."""
 
     data: Payload
@@ -71,7 +71,7 @@ def detected_anomalies(
     ]
 
 
-def _report(customer: CustomerContext, event: AnyEvent) -> Report:
+def _report(customer: CustomerContext, event: AnyEvent) -> PartnerReport:
     """Return the report behind an event: a timer or a command only brings the one that was kept."""
     data = event.data
     kept = data.count_id if type(data) is AssignCount else None
@@ -79,11 +79,11 @@ def _report(customer: CustomerContext, event: AnyEvent) -> Report:
         kept = count_of_timer(data.name)
         early = customer.early_events.get(early_event_of_timer(data.name) or "")
         if early:
-            return Report(early.data, early.source, early.id)
+            return PartnerReport(early.data, early.source, early.id)
     if kept and (found := customer.kept_counts.get(kept)):
         partner = found.count.TOPIC.name.partition(".")[0]  # the table keeps no envelope, and the topic has one author
-        return Report(found.count, f"/{partner}", kept)
-    return Report(data, event.source, event.id)
+        return PartnerReport(found.count, f"/{partner}", kept)
+    return PartnerReport(data, event.source, event.id)
 
 
 def cause_id(anomaly: str, data: Payload) -> str | None:
