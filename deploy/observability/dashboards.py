@@ -43,7 +43,7 @@ OVERVIEW = Dashboard(
                 {_rate(f"{_REQUESTS}_count", "job", '{http_response_status_code=~"5.."}'): "{{job}}"},
                 "reqps",
             ),
-            Panel("Dead letters", {"sum by (job, reason) (sakidashi_dead_letters_open)": "{{job}} {{reason}}"}),
+            Panel("Dead letters", {"max by (job, reason) (sakidashi_dead_letters_open)": "{{job}} {{reason}}"}),
             Panel(
                 "Anomalies",
                 {'sum by (job, reason) (rate(sakidashi_outcomes_total{outcome="anomaly"}[1h]) * 3600)': "{{reason}}"},

@@ -1,6 +1,8 @@
 """Metrics: counters, gauges and histograms in Prometheus' text format, and what the consumer and the process report."""
 
 import asyncio
+import sys
+import threading
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -70,6 +72,31 @@ def test_outcomes_are_exported_as_one_metric() -> None:
     metrics = Metrics("test")
     Counters(metrics).add("ignored", "duplicate", 3)
     assert 'sakidashi_outcomes_total{outcome="ignored",reason="duplicate"} 3.0' in lines_of(metrics)
+
+
+def test_outcomes_are_counted_while_another_thread_exports_them() -> None:
+    metrics = Metrics("test")
+    counters = Counters(metrics)
+    errors: list[RuntimeError] = []
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+
+    def export() -> None:
+        try:
+            for _ in range(200):
+                counters._floats()
+        except RuntimeError as error:
+            errors.append(error)
+
+    exporter, number = threading.Thread(target=export), 0
+    counters.values.update({("ignored", f"before {count}"): 1 for count in range(2_000)})
+    exporter.start()
+    while exporter.is_alive():
+        number += 1
+        counters.add("ignored", str(number))
+        del counters.values["ignored", str(number)]
+    sys.setswitchinterval(interval)
+    assert errors == []
 
 
 def test_a_committed_event_is_counted_by_type_and_shown_to_its_observer() -> None:

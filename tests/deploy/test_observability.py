@@ -1,5 +1,6 @@
 """Alert rules, dashboards and runbooks: they name what the services export, and lead to pages that exist."""
 
+import importlib
 import re
 from collections.abc import Awaitable, Callable, Iterator
 from functools import cache
@@ -141,7 +142,7 @@ async def test_a_running_service_exports_what_its_catalogue_names(
     service: str, database: Callable[[str], Awaitable[str]], tmp_path: Path
 ) -> None:
     given = {"evidence_dir": tmp_path, **OF_ONE.get(service, {})}
-    create_app = __import__(f"services.{service}.app", fromlist=["create_app"]).create_app
+    create_app = importlib.import_module(f"services.{service}.app").create_app
     async with running(create_app, settings_class(service), database=await database(service), **given) as live:
         async with live.service.pool.acquire() as conn:
             await conn.execute("INSERT INTO outbox (topic, key, value) VALUES ('nowhere', 'k', 'v')")

@@ -80,7 +80,7 @@ class KafkaReader:
         return self._by_topic(self.health.listener.late) if self.health else {}
 
     def _by_topic(self, counts: Mapping[str, int]) -> dict[str, int]:
-        return {self.unprefixed(topic): count for topic, count in counts.items()}
+        return {self.unprefixed(topic): count for topic, count in dict(counts).items()}
 
     def unprefixed(self, topic: str) -> str:
         """Return the name of a topic without the prefix of this deployment."""

@@ -22,7 +22,7 @@ class Counters:
             metrics.count_from(OUTCOMES, self._floats)
 
     def _floats(self) -> dict[Label, float]:
-        return {label: float(count) for label, count in self.values.items()}
+        return {label: float(count) for label, count in self.values.copy().items()}
 
     def add(self, name: str, reason: str, amount: int = 1) -> None:
         self.values[name, reason] += amount
