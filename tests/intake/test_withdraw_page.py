@@ -6,7 +6,7 @@ from uuid import UUID
 import httpx
 import pytest
 
-from services.intake.http.commands import WITHDRAWABLE
+from services.intake.domain.projections.withdrawable import WITHDRAWABLE
 from tests.intake.service_calls import reported
 from tests.running import Live
 
@@ -55,6 +55,20 @@ async def test_after_something_has_left_the_page_says_what_happens_instead(live:
     await set_status(live, status)
     shown = (await live.client.get(f"{page}?lang=en")).text
     assert ("refuse the parcel" in shown, BUTTON in shown) == (True, False)
+
+
+@pytest.mark.parametrize("event_type", ["issue.replacement_shipped.v1", "issue.collected.v1", "issue.refunded.v1"])
+async def test_a_review_after_something_has_left_offers_no_withdrawal(live: Live, event_type: str) -> None:
+    page = await page_of(live)
+    await set_status(live, "in_review")
+    await live.service.pool.execute(
+        """INSERT INTO timeline (issue_id, event_id, at, type, data)
+           SELECT issue_id, 'e-1', now(), $1, '{}' FROM issues""",
+        event_type,
+    )
+    assert BUTTON not in (await live.client.get(f"{page}?lang=en")).text
+    answer = await live.client.post(f"{page}/withdraw?lang=en")
+    assert (answer.status_code, await live.service.pool.fetch(DECISIONS)) == (409, [])
 
 
 async def test_a_button_pressed_too_late_changes_nothing_and_says_so(live: Live) -> None:

@@ -26,7 +26,7 @@ from services.intake.customer_pages.status_view import (
     current_resolution,
     customer_language,
 )
-from services.intake.http.commands import WITHDRAWABLE
+from services.intake.domain.projections.withdrawable import can_withdraw
 from services.intake.store.customer_pages import item_names, reported_items
 from services.intake.store.issues import read_missing_details
 
@@ -148,7 +148,7 @@ async def _read(pages: CustomerPages, token: str) -> dict[str, Any] | None:
 def _may_withdraw(issue: dict[str, Any]) -> bool:
     """Return whether the reader may take the report back: the receiver of a gift only their own one."""
     is_own = issue["reader"] in (Reporter.CUSTOMER, issue["reported_by"])
-    return is_own and issue["status"] in WITHDRAWABLE
+    return is_own and can_withdraw(issue["status"], [event["type"] for event in issue["timeline"]])
 
 
 def _parts(fields: dict[str, str]) -> dict[str, str]:

@@ -34,6 +34,7 @@ from services.intake.domain.context import CommandRefused
 from services.intake.domain.issue_acceptance import IssueRecorded
 from services.intake.domain.orders import StoredPhoto
 from services.intake.domain.projections.issue_status import CLOSED_STATUSES, IssueStatus
+from services.intake.domain.projections.withdrawable import can_withdraw
 from services.intake.domain.staff_decisions import StaffDecisionRecorded
 from services.intake.store import issues as store
 from services.intake.store.orders import Orders
@@ -162,7 +163,8 @@ class IntakeCommands:
             issue = await store.read_status(conn, issue_id)
             if issue is None or not await is_customer(conn, customer_id, issue.customer_id):
                 raise unknown_issue(issue_id)
-        if issue.status not in WITHDRAWABLE:
+            types = await store.read_event_types(conn, issue_id)
+        if not can_withdraw(issue.status, types):
             raise _too_late(issue.status)
         command = WithdrawReport(issue_id=issue_id, order_id=issue.order_id, customer_id=customer_id)
         event = self.service.event(command)
@@ -175,18 +177,6 @@ class IntakeCommands:
         if order_id is None:
             raise unknown_issue(issue_id)
         return order_id
-
-
-WITHDRAWABLE = frozenset(
-    {
-        IssueStatus.ACCEPTED,
-        IssueStatus.IN_REVIEW,
-        IssueStatus.WAITING_FOR_CUSTOMER,
-        IssueStatus.REPLACEMENT_ORDERED,
-        IssueStatus.REOPENED,
-    }
-)
-"""Statuses in which nothing has left yet. Where a shipment crosses the withdrawal, returns decides."""
 
 
 class WithdrawalAnswer(BaseModel):
@@ -207,7 +197,7 @@ def _too_late(status: str) -> Problem:
     if status in CLOSED_STATUSES:
         return Problem(409, "issue_closed", f"issue_id: the issue is {status} already; there is nothing to take back.")
     detail = (
-        f"issue_id: the issue is {status}, so something has left already; it goes on as planned, and the customer may "
+        f"issue_id: something has left already (status {status}); the issue goes on as planned, and the customer may "
         "refuse the parcel or return the goods as a change of mind."
     )
     return Problem(409, "already_left", detail, issue_status=status)

@@ -60,6 +60,7 @@ _ISSUE = """
            decide_by, decided_at, reported_at, reported_by,
            (SELECT count(*) FROM staff_decisions d WHERE d.issue_id = i.issue_id) AS version
     FROM issues i WHERE issue_id = $1"""
+_EVENT_TYPES = "SELECT type FROM timeline WHERE issue_id = $1 ORDER BY at, position"
 _TIMELINE = "SELECT at, type, data FROM timeline WHERE issue_id = $1 ORDER BY at, position"
 _PHOTOS = """
     SELECT sha256, media_type, size_bytes, width, height, stored_at
@@ -181,6 +182,11 @@ class ReportedIssue(NamedTuple):
 async def read_status(conn: Connection, issue_id: UUID) -> ReportedIssue | None:
     row = await conn.fetchrow("SELECT order_id, customer_id, status FROM issues WHERE issue_id = $1", issue_id)
     return ReportedIssue(*row.values()) if row else None
+
+
+async def read_event_types(conn: Connection, issue_id: UUID) -> list[str]:
+    """Return the types of an issue's events in the order of the timeline."""
+    return [row["type"] for row in await conn.fetch(_EVENT_TYPES, issue_id)]
 
 
 async def read_order_id(conn: Connection, issue_id: UUID) -> str | None:
