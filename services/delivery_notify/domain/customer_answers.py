@@ -12,13 +12,13 @@ from libs.common.decisions.fast_replace import replace
 from libs.common.events.notices import ChangeSubject, CustomerDecided, DecidedBy, NoticeKind
 from libs.common.events.values import Address, Choice
 from services.delivery_notify.domain.change_request import ChangeRequest
-from services.delivery_notify.domain.change_requests import first_deadline, open_request
 from services.delivery_notify.domain.context import ConversationDecision
 from services.delivery_notify.domain.conversation import Conversation, Question, QuestionStatus
 from services.delivery_notify.domain.notices import AddressRequested
 from services.delivery_notify.domain.order_line import Line
 from services.delivery_notify.domain.prepaid_acceptance import renew_acceptance
 from services.delivery_notify.domain.promises import PAGE, SHIP, ledger_row, recorded_at, with_chosen_date
+from services.delivery_notify.domain.request_tracking import first_deadline, open_request
 from services.delivery_notify.domain.supersede import (
     DELIVERY_DATE_NOTICES,
     SHIP_DATE_NOTICES,

@@ -67,7 +67,6 @@ from services.delivery_notify.domain import (
     replacements,
 )
 from services.delivery_notify.domain.calendar_changes import on_calendar_changed
-from services.delivery_notify.domain.change_requests import on_request_due
 from services.delivery_notify.domain.context import ConversationDecision
 from services.delivery_notify.domain.conversation import Conversation
 from services.delivery_notify.domain.customer_questions import CustomerAnswered, on_answer, on_answer_deadline
@@ -76,6 +75,7 @@ from services.delivery_notify.domain.issues import for_thread
 from services.delivery_notify.domain.promise_renewal import on_overdue
 from services.delivery_notify.domain.promises import DELIVERY, SHIP
 from services.delivery_notify.domain.request_outcomes import on_change_answered
+from services.delivery_notify.domain.request_tracking import on_request_due
 from services.delivery_notify.domain.staff_notices import staff_notices_for
 from services.delivery_notify.policy.notification_rules import NotificationRules
 

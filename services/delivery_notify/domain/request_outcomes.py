@@ -14,11 +14,11 @@ from libs.common.events.storefront import OrderChanged
 from libs.common.events.values import Choice
 from services.delivery_notify.domain import promises
 from services.delivery_notify.domain.change_request import ChangeRequest, RequestStatus
-from services.delivery_notify.domain.change_requests import lines_of, notify_request, settle
 from services.delivery_notify.domain.context import ConversationDecision
 from services.delivery_notify.domain.notices import NO_PROMISE_NEWS, PromiseNews
 from services.delivery_notify.domain.order_line import Line
 from services.delivery_notify.domain.promises import SHIP, announcement_of, ledger_row, recorded_at
+from services.delivery_notify.domain.request_tracking import lines_of, notify_request, settle
 from services.delivery_notify.domain.supersede import DELIVERY_DATE_NOTICES, SHIP_DATE_NOTICES, supersede
 
 SOURCE = "order.change_answered"
