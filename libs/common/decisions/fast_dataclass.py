@@ -1,9 +1,8 @@
 """`dataclass` whose frozen classes are created at a quarter of the cost of the standard ones.
 
 A frozen class of the standard library sets each field through `object.__setattr__`, since its own `__setattr__` refuses
-to. One lifecycle creates some four hundred such objects: a twentieth of the CPU time of the services. Here a frozen
-class has no `__setattr__` of its own. The type checker sees the standard function and refuses assignments to fields as
-before; equality, hash, slots and representation are the same.
+to. Here a frozen class has no `__setattr__` of its own. The type checker sees the standard function and refuses
+assignments to fields as before; equality, hash, slots and representation are the same.
 
 Only for classes of which an event creates one or more. A class and its bases have to use the same function.
 """

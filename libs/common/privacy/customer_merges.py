@@ -151,7 +151,7 @@ _ACCOUNTS = "SELECT former_id, customer_id FROM merged_customers WHERE former_id
 class CurrentCustomers:
     """Lookup of the accounts that remain, for the events of one service.
 
-    While no account was ever merged, a batch asks only for that, at a third of the cost of asking for its customers.
+    While no account was ever merged, a batch asks only for that, which is cheaper than asking for its customers.
     Nothing is assumed to be still unmerged: any process may apply the first merge at any time.
     """
 
