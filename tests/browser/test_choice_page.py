@@ -13,7 +13,7 @@ from deploy.local.ports import free_port
 from libs.common.events.values import Language
 from libs.common.http.signed_links import Purpose, SignedLinks
 from libs.common.web.translations import read_translations
-from services.delivery_notify.http.pages.rendering import TRANSLATIONS_FILE
+from services.delivery_notify.http.pages.rendering import TRANSLATIONS_FOLDER
 from services.delivery_notify.rendering.links import NoticeLinks
 from tests.browser.serving import chromium, picture, see, served
 from tests.conftest import MakeDatabase
@@ -22,7 +22,7 @@ from tests.delivery_notify.service import SECRETS, notifying, take
 from tests.delivery_notify.test_sender import later, order, soon
 from tests.running import Live
 
-TEXTS = read_translations(TRANSLATIONS_FILE)
+TEXTS = read_translations(TRANSLATIONS_FOLDER)
 PHONE: Any = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
 
 

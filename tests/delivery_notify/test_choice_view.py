@@ -9,10 +9,11 @@ import pytest
 from libs.common.decisions.ids import derived_id
 from libs.common.events.notices import ChangeSubject, DecidedBy, NoticeKind
 from libs.common.events.values import Choice, Language
+from libs.common.locales import LOCALES
 from services.delivery_notify.domain.change_request import ChangeRequest, RequestStatus
 from services.delivery_notify.domain.conversation import Question, QuestionStatus
 from services.delivery_notify.domain.notices import NoticeFacts
-from services.delivery_notify.http.pages.choice_view import ADDRESS_FIELDS, ChoiceView, Submission, choice_page
+from services.delivery_notify.http.pages.choice_view import ChoiceView, Submission, choice_page
 from services.delivery_notify.http.pages.rendering import open_renderer
 from tests.delivery_notify.conversation_driver import CALENDAR, at
 
@@ -124,7 +125,7 @@ def test_the_style_sheet_is_below_the_path_of_the_public_url() -> None:
     assert 'href="/after-sales/c/assets/' in page()
 
 
-@pytest.mark.parametrize("field", ADDRESS_FIELDS[Language.JA])
+@pytest.mark.parametrize("field", LOCALES[Language.JA].address)
 @pytest.mark.parametrize("language", Language)
 def test_every_field_of_an_address_is_asked_for_once(field: str, language: Language) -> None:
     view = ChoiceView("O-1", QUESTION, FACTS, language)

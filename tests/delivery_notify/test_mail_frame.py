@@ -12,6 +12,7 @@ from libs.common.http.signed_links import Purpose, SignedLinks
 from libs.common.web.colors import DEFAULT_COLOR, check_color
 from services.delivery_notify.rendering.renderer import Renderer
 from services.delivery_notify.rendering.shop import Shop
+from services.delivery_notify.rendering.texts.phrases import PHRASES
 from services.delivery_notify.settings import NotifySettings
 from tests.delivery_notify.conversation_driver import CALENDAR
 from tests.delivery_notify.rendered_notices import LINKS, RENDERER, sample_notice
@@ -122,7 +123,8 @@ def test_white_text_stays_readable_on_the_colour_of_a_shop(color: str, valid: bo
 def test_an_apology_names_what_the_customer_reported(reason: Reason, language: Language) -> None:
     content = sample_notice("accepted, later", language)
     text = RENDERER.render(replace(content, facts=replace(content.facts, reason=reason))).text
-    apology = next(line for line in text.splitlines() if "申し訳" in line or "sorry to hear" in line)
+    before, after = PHRASES[language].apology.split("{report}")
+    apology = next(line for line in text.splitlines() if before in line and after in line)
     assert "青い急須" in apology
     others = [RENDERER.render(replace(content, facts=replace(content.facts, reason=other))).text for other in Reason]
     assert sum(apology in other for other in others) == 1

@@ -18,6 +18,7 @@ from services.delivery_notify.domain.notices import NoticeLine
 from services.delivery_notify.rendering.content import NoticeContent
 from services.delivery_notify.rendering.template_samples import SAMPLES
 from services.delivery_notify.rendering.texts import phrases
+from services.delivery_notify.rendering.texts.phrases import PHRASES
 from tests.delivery_notify.conversation_driver import MONDAY, PRICE, drive, issue, line, placed
 from tests.delivery_notify.rendered_notices import RENDERER, sample_notice
 
@@ -61,7 +62,7 @@ def test_a_notice_takes_any_name_as_text_on_one_line(case: str, language: Langua
 def test_a_notice_greets_a_customer_without_a_name(case: str, language: Language) -> None:
     for name in ("", " ", "\u3000", "\n"):
         rendered = RENDERER.render(sample_notice(case, language, recipient_name=name))
-        greeting = "お客様" if language is Language.JA else "Dear customer,"
+        greeting = PHRASES[language].greeting["unnamed"]
         assert rendered.text.startswith(f"{greeting}\n")
         assert greeting in rendered.html
 

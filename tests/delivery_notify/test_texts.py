@@ -99,7 +99,7 @@ def test_both_languages_have_the_same_legal_sentences(language: Language) -> Non
 
 
 def test_the_choice_page_has_a_text_for_what_the_contract_and_the_form_allow() -> None:
-    texts = read_translations(rendering.TRANSLATIONS_FILE)
+    texts = read_translations(rendering.TRANSLATIONS_FOLDER)
     wanted = [f"answered.{choice}" for choice in Choice] + [f"refused.{code}" for code in INCOMPLETE]
     wanted += [f"{table}.{change}" for table in ("change", "answered_change") for change in ChangeSubject]
     wanted += [f"outcome.{status}" for status in RequestStatus if status is not RequestStatus.OPEN]

@@ -1,4 +1,4 @@
-"""Rendered notices: every kind, both languages, as text and as HTML."""
+"""Rendered notices: every kind, every language, as text and as HTML."""
 
 import re
 from dataclasses import replace
@@ -13,10 +13,11 @@ from libs.common.events.values import Language
 from services.delivery_notify.domain.notices import NoticeFacts, NoticeLine
 from services.delivery_notify.rendering.template_samples import SAMPLES
 from services.delivery_notify.rendering.template_variables import NO_CLOSING, TROUBLE
-from services.delivery_notify.rendering.texts.phrases import PATIENCE, localized_money, ordinal, thanks
+from services.delivery_notify.rendering.texts.phrases import PHRASES, localized_money, ordinal, thanks
 from tests.delivery_notify.rendered_notices import RENDERER, sample_notice
 
-DAY_AS_WRITTEN = {Language.JA: "2027年3月12日(金)", Language.EN: "Friday, 12 March 2027"}
+DAY_AS_WRITTEN = {"ja": "2027年3月12日(金)", "en": "Friday, 12 March 2027", "de": "Freitag, 12. März 2027"}
+GREETINGS = {"ja": "山田 花子 様", "en": "Dear 山田 花子,", "de": "Guten Tag 山田 花子,"}
 
 EVERY = [(case, language) for case in SAMPLES for language in Language]
 UNDATED = {NoticeKind.BUYER_WARNED, NoticeKind.CONTACT_CHANGED}
@@ -73,10 +74,10 @@ def test_a_notice_has_no_images_no_scripts_and_nothing_to_load(case: str, langua
 def test_a_notice_greets_by_name_and_thanks_unless_it_is_bad_news(case: str, language: Language) -> None:
     content = sample_notice(case, language)
     text = RENDERER.render(content).text
-    assert text.startswith("山田 花子 様" if language == Language.JA else "Dear 山田 花子,")
+    assert text.startswith(GREETINGS[language])
     thanked = thanks(content.facts.purchase_count, language) in text
     assert thanked is (content.kind not in NO_CLOSING | TROUBLE)
-    assert (PATIENCE[language] in text) is (content.kind in TROUBLE)
+    assert (PHRASES[language].patience in text) is (content.kind in TROUBLE)
 
 
 @pytest.mark.parametrize("language", Language)
@@ -108,6 +109,7 @@ def test_what_an_item_is_called_cannot_break_the_layout() -> None:
         ("3800", "JPY", Language.EN, "¥3,800"),
         ("12.5", "USD", Language.EN, "$12.50"),
         ("12.5", "USD", Language.JA, "$12.50"),
+        ("1234.5", "EUR", Language("de"), "1.234,50\xa0€"),
     ],
 )
 def test_money_is_written_as_the_language_does(amount: str, currency: str, language: Language, written: str) -> None:
@@ -116,4 +118,4 @@ def test_money_is_written_as_the_language_does(amount: str, currency: str, langu
 
 @pytest.mark.parametrize(("number", "word"), [(1, "1st"), (2, "2nd"), (3, "3rd"), (11, "11th"), (22, "22nd")])
 def test_counts_are_written_as_english_does(number: int, word: str) -> None:
-    assert ordinal(number) == word
+    assert ordinal(number, Language.EN) == word

@@ -2,9 +2,11 @@
 
 import re
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from libs.common.events.values import Language
@@ -15,21 +17,24 @@ _SEPARATORS = re.compile(r"[\s\-‐-―−ー]+")
 
 @dataclass(frozen=True, slots=True)
 class Carrier:
-    """A known carrier. `url` contains `{number}`."""
+    """A known carrier, with its names by language (English for those without one). `url` contains `{number}`."""
 
-    ja: str
-    en: str
+    names: Mapping[str, str]
     url: str
 
     def name(self, language: Language) -> str:
-        return self.ja if language == Language.JA else self.en
+        return self.names.get(language) or self.names[Language.EN]
 
 
 @cache
 def _carriers() -> dict[str, Carrier]:
     """Return the carriers by each of their names, in lower case."""
     entries = tomllib.loads(FILE.read_text("utf-8")).values()
-    return {name.casefold(): Carrier(e["ja"], e["en"], e["url"]) for e in entries for name in e["names"]}
+    return {name.casefold(): _carrier(entry) for entry in entries for name in entry["names"]}
+
+
+def _carrier(entry: Mapping[str, Any]) -> Carrier:
+    return Carrier({code: entry[code] for code in Language if code in entry}, entry["url"])
 
 
 def carrier_name(carrier: str, language: Language) -> str:

@@ -7,17 +7,16 @@ from babel.dates import format_date, format_datetime
 from markupsafe import Markup, escape
 
 from libs.common.events.values import Language
+from libs.common.locales import LOCALES
 from libs.common.web.translations import Translations
-
-_DATETIME_PATTERNS = {Language.JA: "M月d日(E) HH:mm", Language.EN: "d MMM, HH:mm"}
-_DATE_PATTERNS = {Language.JA: "y年M月d日(E)", Language.EN: "EEEE, d MMMM y"}
 
 
 class LocalizedFormatter:
     """Formats values in one language and in the shop's time zone; its methods are the functions of templates."""
 
     def __init__(self, translations: Translations, language: Language, zone: ZoneInfo) -> None:
-        self._translations, self._language, self._zone = translations, language, zone
+        self._translations, self._language, self._zone = translations, translations.nearest(language), zone
+        self._locale = LOCALES[self._language]
 
     def text(self, key: str, **values: object) -> str:
         return self._translations.text(key, self._language, **values)
@@ -28,11 +27,11 @@ class LocalizedFormatter:
     def time(self, moment: datetime) -> Markup:
         """Return a `<time>` element: local time as text, ISO 8601 as attribute."""
         local = moment.astimezone(self._zone)
-        text = format_datetime(local, _DATETIME_PATTERNS[self._language], locale=self._language)
+        text = format_datetime(local, self._locale.short_datetime, locale=self._locale.locale)
         return Markup('<time datetime="{}">{}</time>').format(moment.isoformat(timespec="seconds"), escape(text))
 
     def date(self, day: date) -> str:
-        return format_date(day, _DATE_PATTERNS[self._language], locale=self._language)
+        return format_date(day, self._locale.date, locale=self._locale.locale)
 
     def duration(self, length: timedelta) -> str:
         """Return the rounded length in one unit: minutes, hours or days."""

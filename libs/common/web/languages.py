@@ -5,12 +5,31 @@ from urllib.parse import urlencode
 from fastapi import Request
 
 from libs.common.events.values import Language
+from libs.common.locales import find_language
+
+_MAX_LANGUAGES = 20
+"""Entries of `Accept-Language` that are read; browsers send fewer than ten."""
 
 
 def browser_language(request: Request) -> Language:
-    """Return the supported language that `Accept-Language` prefers; Japanese by default."""
-    preferred = request.headers.get("accept-language", "").lower()
-    return Language.EN if preferred.startswith("en") else Language.JA
+    """Return the first language of `Accept-Language`, by its weights, that there are texts in; else Japanese."""
+    accepted = map(_weighted, request.headers.get("accept-language", "").split(",")[:_MAX_LANGUAGES])
+    for weight, tag in sorted(accepted, key=lambda each: -each[0]):
+        if weight > 0 and (found := find_language(tag)):
+            return Language(found)
+    return Language.JA
+
+
+def _weighted(entry: str) -> tuple[float, str]:
+    """Return weight and tag of one entry, such as `de-AT;q=0.8`; weight 0 for a malformed one."""
+    tag, _, parameter = entry.partition(";")
+    name, _, weight = parameter.strip().partition("=")
+    if name.strip() != "q":
+        return 1.0, tag
+    try:
+        return float(weight), tag
+    except ValueError:
+        return 0.0, tag
 
 
 def chosen_language(request: Request) -> Language | None:

@@ -10,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from libs.common import __version__
 from libs.common.events.values import Language
+from libs.common.locales import LOCALES
 from libs.common.web import SHARED_TEMPLATES
 from libs.common.web.assets import Assets
 from libs.common.web.formatting import LocalizedFormatter
@@ -19,7 +20,8 @@ from libs.common.web.translations import Translations
 class Templates:
     """The templates of one folder, which may extend the shared layouts.
 
-    Each of them may use `t`, `label`, `time`, `date`, `duration`, `lang`, `asset`, `base` and `version`.
+    Each of them may use `t`, `label`, `time`, `date`, `duration`, `lang`, `other_languages` (tag and name), `asset`,
+    `base` and `version`.
     """
 
     def __init__(self, folder: Path, translations: Translations, assets: Assets, zone: ZoneInfo) -> None:
@@ -53,4 +55,7 @@ class Templates:
             "date": formatter.date,
             "duration": formatter.duration,
         }
-        return self._environment.get_template(template).render({**functions, "lang": language, **values})
+        shown = self.translations.nearest(language)
+        others = [(code, LOCALES[code].name) for code in self.translations.languages if code != shown]
+        standard = {"lang": shown, "other_languages": others}
+        return self._environment.get_template(template).render({**functions, **standard, **values})

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_
 
 from libs.common.config.calendar_file import CalendarSettings
 from libs.common.config.settings import Url
+from libs.common.events.values import Language
 from libs.common.events.values.texts import mail_address
 from libs.common.http.standard_webhooks import WebhookSecrets
 
@@ -84,8 +85,8 @@ class ChannelSettings(CalendarSettings):
 
     staff_channel: StaffChannel = "none"
     """Channel for staff notices: `none`, `email`, `slack`, `zendesk` or `kintone`."""
-    staff_language: Literal["ja", "en"] = "ja"
-    """Language of staff notices, `ja` or `en`."""
+    staff_language: Language = Language.JA
+    """Language of staff notices, such as `ja`, `en` or `de`."""
     staff_mail: Annotated[str, AfterValidator(_check_mail_address)] | None = None
     """Address for staff notices by mail."""
     slack_webhook_url: SecretStr | None = None

@@ -7,7 +7,8 @@ from fastapi import APIRouter, Depends, Path
 from fastapi.responses import JSONResponse
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, field_validator
 
-from libs.common.events.values import Language
+from libs.common.events.values import language_of
+from libs.common.events.values.people import LanguageTag
 from libs.common.http.api_keys import require_caller
 from libs.common.http.idempotency import IdempotencyKey, idempotency_key
 from libs.common.http.problems import PROBLEM_RESPONSE, Answer, Problem
@@ -44,7 +45,7 @@ class PreferencesBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     channels: tuple[ChannelName, ...] = ()
-    language: Language | None = None
+    language: LanguageTag | None = None
     line_user_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")] | None = None
     phone: Annotated[str, StringConstraints(max_length=40), AfterValidator(_to_e164)] | None = None
 
@@ -65,7 +66,7 @@ async def show_preferences(customer_id: CustomerId, service: CurrentService) -> 
     return PreferencesBody.model_validate(
         {
             "channels": stored.channels,
-            "language": Language(stored.language) if stored.language else None,
+            "language": language_of(stored.language) if stored.language else None,
             "line_user_id": stored.line_user_id,
             "phone": stored.phone,
         }

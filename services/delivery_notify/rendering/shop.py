@@ -4,11 +4,7 @@ from dataclasses import dataclass
 
 from libs.common.events.values import Language
 from libs.common.web.colors import DEFAULT_COLOR
-
-_LABELS = {
-    Language.JA: {"person": "担当：{}", "contact": "お問い合わせ：{}"},
-    Language.EN: {"person": "Customer care: {}", "contact": "Contact: {}"},
-}
+from services.delivery_notify.rendering.texts.phrases import PHRASES
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +26,7 @@ class Shop:
 
     def signature(self, language: Language) -> list[str]:
         """Return the lines that end a mail, without those that the shop has not set."""
-        labels = _LABELS[language]
-        person = labels["person"].format(self.person) if self.person else ""
-        contact = labels["contact"].format(self.contact) if self.contact else ""
+        labels = PHRASES[language].signature
+        person = labels["person"].format(person=self.person) if self.person else ""
+        contact = labels["contact"].format(contact=self.contact) if self.contact else ""
         return [line for line in (self.name, person, contact, self.url) if line]

@@ -1,18 +1,19 @@
 """Template linter: runs in the tests and at every start, because shops bring templates of their own.
 
-Renders every template with every sample in both languages, as text and as HTML, and under the law of every market.
-A fault names the file and the problem; the service does not start with one.
+Renders every template with every sample in every language, as text and as HTML, and under the law of every market.
+The patterns that no notice may contain are in `texts/<language>/lint.toml`. A fault names the file and the problem; the
+service does not start with one.
 """
 
 import re
-import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
-from pathlib import Path
+from typing import ClassVar
 
 from jinja2 import TemplateError, meta, nodes
 from markupsafe import escape
+from pydantic import ConfigDict
 
 from libs.common.events.notices import NoticeKind
 from libs.common.events.values import Language
@@ -25,8 +26,20 @@ from services.delivery_notify.rendering.required_texts import texts_of_element
 from services.delivery_notify.rendering.template_samples import RECIPIENT_NAME, SAMPLES, sample_content
 from services.delivery_notify.rendering.template_variables import VARIABLES
 from services.delivery_notify.rendering.texts import phrases
+from services.delivery_notify.rendering.texts.reading import read_texts
 
-FILE = Path(__file__).with_name("template_lint.toml")
+
+@dataclass(frozen=True, slots=True)
+class LintRules:
+    """Patterns by rule: those that no notice may contain, and those of the house style for built-in templates."""
+
+    __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
+
+    forbidden: Mapping[str, str]
+    style: Mapping[str, str]
+
+
+RULES = read_texts(LintRules, "lint")
 
 
 class InvalidTemplatesError(SystemExit):
@@ -138,8 +151,8 @@ def _contains(rendered: RenderedMessage, text: str) -> bool:
 @cache
 def _forbidden_patterns(language: Language, *, style: bool) -> dict[str, re.Pattern[str]]:
     """Return the patterns by rule; with those of the house style for built-in templates."""
-    rules = tomllib.loads(FILE.read_text(encoding="utf-8"))
-    patterns = rules[language] | (rules["style"][language] if style else {})
+    rules = RULES[language]
+    patterns = {**rules.forbidden, **(rules.style if style else {})}
     return {name: re.compile(pattern, re.IGNORECASE) for name, pattern in patterns.items()}
 
 

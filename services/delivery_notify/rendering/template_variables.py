@@ -65,7 +65,7 @@ class TemplateVariables:
             "items": phrases.join_items([_item(line) for line in facts.lines], language),
             "counted": phrases.join_items(_counted(facts.lines), language),
             "requested": PHRASES[language].requests.get(facts.plan or "", ""),
-            "missing": [phrases.MISSING_DETAILS[language].get(name, name) for name in facts.missing],
+            "missing": [PHRASES[language].missing.get(name, name) for name in facts.missing],
             "link": "",
             **self._page_links(content),
             **self._choice(content, facts),
@@ -165,7 +165,7 @@ def _closing(content: NoticeContent) -> str:
     if content.kind in NO_CLOSING:
         return ""
     if content.kind in TROUBLE:
-        return phrases.PATIENCE[content.language]
+        return PHRASES[content.language].patience
     about_an_order = content.kind != NoticeKind.POINTS_EXPIRING
     last_item = content.last_purchased_item if about_an_order else None
     count = content.facts.purchase_count or (content.purchase_count if about_an_order else None)

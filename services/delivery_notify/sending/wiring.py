@@ -1,7 +1,6 @@
 """Wiring of sending: the loops that send notices to customers and to staff, with their channels."""
 
 from libs.common.decisions.shop_calendar import ShopCalendar
-from libs.common.events.values import Language
 from libs.common.runtime.service import Service
 from services.delivery_notify.channels.factory import customer_channels, staff_channel
 from services.delivery_notify.channels.settings import ChannelSettings
@@ -26,5 +25,5 @@ def add_senders(
     sender = Sender(service, channels, renderer, calendar, policy, settings.sender_poll_seconds, created)
     service.run_in_background("sender", sender.run)
     if staff := staff_channel(settings):
-        texts = StaffTexts(Language(settings.staff_language), settings.sender_name)
+        texts = StaffTexts(settings.staff_language, settings.sender_name)
         service.run_in_background("staff notices", StaffSender(service, *staff, texts).run)

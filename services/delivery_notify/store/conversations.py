@@ -17,7 +17,7 @@ from libs.common.decisions.facts import Fact, Facts, Record, TimerFired
 from libs.common.decisions.fast_replace import replace
 from libs.common.events.loyalty import PointsExpiring, PointsGranted
 from libs.common.events.registry import AnyEvent
-from libs.common.events.values import Language
+from libs.common.events.values import language_of
 from libs.common.postgres.batch import columns
 from libs.common.postgres.column_keys import keys_of
 from libs.common.postgres.pool import Connection
@@ -285,7 +285,7 @@ async def read_conversation(conn: Connection, order_id: str) -> tuple[Conversati
     contact = None
     if row["order_id"]:
         person = keys_of(conn).open_json(contacts.TABLE, row["sealed"]) or row
-        contact = RecipientContact(person.get("name") or "", person.get("email"), Language(row["language"]))
+        contact = RecipientContact(person.get("name") or "", person.get("email"), language_of(row["language"]))
     return conversation, contact
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from libs.common.decisions.fast_dataclass import dataclass
-from libs.common.events.values import Language
+from libs.common.events.values import language_of
 from libs.common.postgres.batch import columns
 from libs.common.postgres.column_keys import ColumnKeys, keys_of
 from libs.common.postgres.pool import Connection
@@ -172,7 +172,7 @@ def _contact(row: Any, keys: ColumnKeys) -> RecipientContact:
     return RecipientContact(
         person.get("name") or "",
         person.get("email"),
-        Language(row["contact_language"] or person.get("language") or "ja"),
+        language_of(row["contact_language"] or person.get("language") or "ja"),
         phone or person.get("phone"),
         line_user_id,
         tuple(row["channels"] or ()),

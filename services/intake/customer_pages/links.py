@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from libs.common.events.values import Language, Reporter
+from libs.common.events.values import Language, Reporter, language_of
 from libs.common.http.signed_links import LinkInvalidError, Purpose, SignedLinks
 
 STATUS_LINK_LIFETIME = timedelta(days=180)
@@ -59,7 +59,7 @@ class CustomerPageLinks:
         """Raises `LinkInvalidError`."""
         try:
             order_id, customer_id, language, *reporter = self._links.read_until(Purpose.REPORT, token, now)
-            return ReportSubject(order_id, customer_id, Language(language), *map(Reporter, reporter[:1]))
+            return ReportSubject(order_id, customer_id, language_of(language), *map(Reporter, reporter[:1]))
         except ValueError as error:
             raise LinkInvalidError("link: contains no order; use one that we sent") from error
 

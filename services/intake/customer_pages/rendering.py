@@ -14,7 +14,7 @@ from libs.common.web.languages import page_language
 from libs.common.web.templates import Templates
 
 TEMPLATES_FOLDER = Path(__file__).with_name("templates")
-TRANSLATIONS_FILE = Path(__file__).with_name("translations.toml")
+TRANSLATIONS_FOLDER = Path(__file__).with_name("translations")
 
 
 @dataclass

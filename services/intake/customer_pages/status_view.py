@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from libs.common.decisions.shop_calendar import ShopCalendar
 from libs.common.events import issues, loyalty, notices
-from libs.common.events.values import Language, Remedy, StaffAction, TimeWindow
+from libs.common.events.values import Language, Remedy, StaffAction, TimeWindow, language_of
 from libs.common.web.carriers import tracking_url
 from services.intake.customer_pages.milestones import (
     CLOSED,
@@ -147,7 +147,7 @@ def _is_waiver(event: Mapping[str, Any]) -> bool:
 def customer_language(timeline: Timeline) -> Language | None:
     """Return the language of the last notice to the customer."""
     sent = _last_data(timeline, notices.NoticeSent.TYPE)
-    return Language(sent["language"]) if sent else None
+    return language_of(sent["language"]) if sent else None
 
 
 def current_resolution(timeline: Timeline) -> int | None:

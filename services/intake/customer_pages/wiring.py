@@ -9,7 +9,7 @@ from libs.common.web.translations import read_translations
 from services.intake.customer_pages import report_form, status_page, survey
 from services.intake.customer_pages.context import CustomerPages
 from services.intake.customer_pages.links import CustomerPageLinks
-from services.intake.customer_pages.rendering import TEMPLATES_FOLDER, TRANSLATIONS_FILE, CustomerPageRenderer
+from services.intake.customer_pages.rendering import TEMPLATES_FOLDER, TRANSLATIONS_FOLDER, CustomerPageRenderer
 from services.intake.evidence.uploads import EvidenceUploads
 from services.intake.http.commands import IntakeCommands
 from services.intake.settings import IntakeSettings
@@ -24,7 +24,7 @@ def open_customer_pages(
     commands: IntakeCommands, evidence: EvidenceUploads, settings: IntakeSettings, links: SignedLinks, assets: Assets
 ) -> CustomerPages:
     assets = assets.below(settings.public_url)
-    templates = Templates(TEMPLATES_FOLDER, read_translations(TRANSLATIONS_FILE), assets, settings.zone)
+    templates = Templates(TEMPLATES_FOLDER, read_translations(TRANSLATIONS_FOLDER), assets, settings.zone)
     renderer = CustomerPageRenderer(templates, settings.shop_name, settings.shop_contact, settings.embed_origins)
     return CustomerPages(
         commands=commands,

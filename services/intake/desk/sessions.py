@@ -18,7 +18,7 @@ from datetime import timedelta
 
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from libs.common.events.values import Language
+from libs.common.events.values import Language, language_of
 from libs.common.http.signed_links import LinkInvalidError, Purpose, SignedLinks
 from libs.common.runtime.service import Service
 from services.intake.desk.accounts import HASHER, StaffRole
@@ -141,7 +141,7 @@ class StaffSessions:
                 return None
             if active and now - row.seen_at > min(_TOUCH_INTERVAL, self.idle_timeout / 10):
                 await staff_store.touch_session(conn, digest, now)
-        return StaffSession(row.staff, StaffRole(row.role), Language(row.language), row.csrf, digest)
+        return StaffSession(row.staff, StaffRole(row.role), language_of(row.language), row.csrf, digest)
 
     async def sign_out(self, session: StaffSession) -> None:
         async with self.service.pool.acquire() as conn:

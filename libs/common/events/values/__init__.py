@@ -33,7 +33,7 @@ from libs.common.events.values.lines import (
     Variant,
 )
 from libs.common.events.values.logistics import RawStatus, TimeWindow
-from libs.common.events.values.people import Address, Contact, ContactChange, Language
+from libs.common.events.values.people import Address, Contact, ContactChange, Language, language_of
 from libs.common.events.values.texts import CountryCode, OptionalText, Text
 
 __all__ = [
@@ -81,4 +81,5 @@ __all__ = [
     "UtcTime",
     "Value",
     "Variant",
+    "language_of",
 ]

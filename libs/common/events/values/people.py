@@ -7,6 +7,7 @@ from pydantic import BeforeValidator, WithJsonSchema
 
 from libs.common.events.values.base import TEXT_SCHEMA, Value
 from libs.common.events.values.texts import UNKNOWN_COUNTRY, CountryCode, MailAddress, OptionalText, Text
+from libs.common.locales import LOCALES, find_language
 
 
 class Address(Value):
@@ -34,18 +35,23 @@ class Address(Value):
 
 
 class Language(StrEnum):
-    """Language of customer texts (ISO 639-1)."""
+    """Language of customer texts (BCP 47): each file in `libs/common/locales` is a member, named here or not."""
+
+    _ignore_ = "_code"
 
     JA = "ja"
     EN = "en"
+    for _code in sorted(LOCALES.keys() - {"ja", "en"}):
+        vars()[_code.upper().replace("-", "_")] = _code
+
+
+def language_of(tag: str) -> Language:
+    """Return the language for a BCP 47 tag: Japanese for none, English for one without texts."""
+    return Language(find_language(tag) or Language.EN) if tag.strip() else Language.JA
 
 
 def _language(value: object) -> object:
-    """Return the language of a BCP 47 tag: Japanese where it says so, English for all others."""
-    if not isinstance(value, str) or isinstance(value, Language):
-        return value
-    primary = value.strip().replace("_", "-").partition("-")[0].lower()
-    return Language.JA if primary in ("ja", "jpn", "") else Language.EN
+    return language_of(value) if isinstance(value, str) and not isinstance(value, Language) else value
 
 
 LanguageTag = Annotated[Language, BeforeValidator(_language), WithJsonSchema(TEXT_SCHEMA)]
@@ -59,7 +65,7 @@ class Contact(Value):
     email: MailAddress = None
     """Mail address, if the customer gave one."""
     language: LanguageTag = Language.JA
-    """Preferred language, a BCP 47 tag; texts are in Japanese or English."""
+    """Preferred language, a BCP 47 tag; texts are in English where there are none in that language."""
     phone: OptionalText = None
 
 

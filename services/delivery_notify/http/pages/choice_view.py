@@ -8,18 +8,13 @@ from fastapi.responses import HTMLResponse
 
 from libs.common.decisions.shop_calendar import ShopCalendar
 from libs.common.events.values import Choice, Language
+from libs.common.locales import LOCALES
 from services.delivery_notify.domain.change_request import ChangeRequest
 from services.delivery_notify.domain.conversation import Question, QuestionStatus
 from services.delivery_notify.domain.customer_questions import MAX_DATE_AHEAD, changes_of
 from services.delivery_notify.domain.notices import NoticeFacts
 from services.delivery_notify.http.pages.rendering import PageRenderer
 from services.delivery_notify.rendering.texts import phrases
-
-ADDRESS_FIELDS = {
-    Language.JA: ("name", "postal_code", "region", "city", "street", "building", "phone", "country"),
-    Language.EN: ("name", "street", "building", "city", "region", "postal_code", "country", "phone"),
-}
-"""Fields of an address in the order in which each language writes them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +65,7 @@ def choice_page(
         changes=changes_of(question),
         variants=question.variants,
         entered=submission.entered,
-        address_fields=ADDRESS_FIELDS[view.language],
+        address_fields=LOCALES[view.language].address,
         country=view.market,
         first_day=(today + timedelta(days=1)).isoformat(),
         last_day=(today + MAX_DATE_AHEAD).isoformat(),

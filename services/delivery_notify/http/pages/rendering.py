@@ -17,7 +17,7 @@ from libs.common.web.templates import Templates
 from libs.common.web.translations import Translations, read_translations
 
 TEMPLATES_FOLDER = Path(__file__).with_name("templates")
-TRANSLATIONS_FILE = Path(__file__).with_name("translations.toml")
+TRANSLATIONS_FOLDER = Path(__file__).with_name("translations")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,4 +42,4 @@ def open_renderer(public_url: str, shop: str, zone: ZoneInfo) -> PageRenderer:
     """`public_url` may have a path, below which a proxy serves this service."""
     # Below /c, so that a proxy which routes customer pages of several services by path needs no rule of its own.
     assets = Assets(CUSTOMER_ASSETS, prefix="/c/assets").below(public_url)
-    return PageRenderer(Templates(TEMPLATES_FOLDER, read_translations(TRANSLATIONS_FILE), assets, zone), assets, shop)
+    return PageRenderer(Templates(TEMPLATES_FOLDER, read_translations(TRANSLATIONS_FOLDER), assets, zone), assets, shop)

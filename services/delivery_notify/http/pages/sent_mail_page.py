@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
 from libs.common.events.notices import NoticeKind
-from libs.common.events.values import Language
+from libs.common.events.values import language_of
 from libs.common.http.signed_links import LinkInvalidError, Purpose, SignedLinks
 from libs.common.runtime.dependencies import CurrentService
 from libs.common.web.headers import page_headers
@@ -41,7 +41,7 @@ class SentMailPage:
             NoticeKind(row["kind"]),
             row["order_id"],
             row["name"],
-            Language(row["language"]),
+            language_of(row["language"]),
             conversations.parse_facts(str(row["facts"])),
             row["issue_id"],
             row["settled_at"],
