@@ -1,9 +1,9 @@
 """Writes the secrets that `docker-compose.yml` mounts: random, one file each, outside version control.
 
 Secrets that only the shop has (of its Shopify app, of its bucket) are random too until they are replaced: nothing is
-accepted or reached with them. Other accounts cannot enter the folder; the files in it are readable, since containers
-read them with another account than the one that wrote them. Existing files are kept: a database keeps its first
-passwords.
+accepted or reached with them. The mail server is the one of `docker-compose.yml`, which keeps all mails. Other
+accounts cannot enter the folder; the files in it are readable, since containers read them with another account than the
+one that wrote them. Existing files are kept: a database keeps its first passwords.
 """
 
 import base64
@@ -53,6 +53,7 @@ def write(folder: Path = FOLDER) -> list[str]:
         keep("proxy_certificate", certificate)
     for name in ("webhook_secrets", "bounce_webhook_secret"):
         keep(name, "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode())
+    keep("smtp_url", "smtp://mail:1025")
     for name in ("shopify_secrets", "evidence_s3_access_key", "evidence_s3_secret_key"):
         keep(name, secrets.token_urlsafe(24))
     return written

@@ -24,6 +24,7 @@ from deploy.local.paths import ROOT
 from deploy.service_settings import settings_class
 from libs.common.config.settings import ServiceSettings, load
 from libs.common.events.topics import SERVICES
+from tests.deploy.compose_files import read_compose
 from tests.deploy.compose_rules import Compose, faults
 
 FILE = ROOT / "docker-compose.yml"
@@ -33,8 +34,7 @@ ACCEPTED = {"CL-0019", "CL-0007"}
 
 @pytest.fixture
 def compose() -> Compose:
-    parsed: Compose = yaml.safe_load(FILE.read_text(encoding="utf-8"))
-    return parsed
+    return read_compose(FILE)
 
 
 def tool(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":

@@ -15,7 +15,6 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
-import yaml
 from fastapi import FastAPI, Request
 
 from deploy.local import compose_secrets
@@ -27,6 +26,7 @@ from services.intake.customer_pages.wiring import UPLOADS as PAGE_UPLOADS
 from services.intake.desk import pages, sign_in
 from services.intake.desk.auth import SIGN_IN_PATH
 from services.intake.http.photos import UPLOADS
+from tests.deploy.compose_files import read_compose
 from tests.deploy.compose_rules import faults
 from tests.running import eventually
 
@@ -39,12 +39,11 @@ needs_nginx = pytest.mark.skipif(NGINX is None and not os.environ.get("CI"), rea
 
 @pytest.fixture
 def layer() -> dict[str, Any]:
-    parsed: dict[str, Any] = yaml.safe_load((FOLDER / "docker-compose.yml").read_text("utf-8"))
-    return parsed
+    return read_compose(FOLDER / "docker-compose.yml")
 
 
 def test_the_layer_keeps_to_the_rules_of_compose(layer: dict[str, Any]) -> None:
-    below = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
+    below = read_compose(ROOT / "docker-compose.yml")
     proxy = {"proxy": layer["services"]["proxy"]}
     together = {
         **below,
