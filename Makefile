@@ -106,8 +106,9 @@ audit: $(STAMP) ## secrets in the tree, known holes in what it depends on (3: co
 sbom: $(STAMP) ## bill of materials of the image (CycloneDX) into .cache/
 	@$(RUN) -m deploy.sbom
 
-docs: $(STAMP) ## generate OpenAPI, AsyncAPI, JSON Schemas and the reference pages
+docs: $(STAMP) ## generate OpenAPI, AsyncAPI, the reference pages, and values and examples of the chart
 	@$(RUN) -m deploy.api
+	@$(RUN) -m deploy.kubernetes
 
 docs-site: $(STAMP) ## build the documentation into .cache/site, strictly
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict

@@ -72,10 +72,10 @@ def _fields(cls: type[BaseModel]) -> dict[str, FieldInfo]:
 def _settings_table(cls: type[BaseModel], fields: dict[str, FieldInfo]) -> list[str]:
     lines = ["| Variable | Default | Meaning |", "| --- | --- | --- |"]
     for name in sorted(fields):
-        meaning = _meaning(cls, name)
-        if not meaning:
+        description = meaning(cls, name)
+        if not description:
             raise UndocumentedSettingError(f"{cls.__module__}: {name} has no docstring under its field; add one")
-        lines.append(f"| `{name.upper()}` | {_default(fields[name])} | {meaning} |")
+        lines.append(f"| `{name.upper()}` | {_default(fields[name])} | {description} |")
     return lines
 
 
@@ -94,7 +94,8 @@ def _default(info: FieldInfo) -> str:
     return f"`{value}`" if isinstance(value, str | int | float | bool | Enum) else "*built in*"
 
 
-def _meaning(cls: type[BaseModel], field: str) -> str:
+def meaning(cls: type[BaseModel], field: str) -> str:
+    """Return the docstring under a field of a settings class, on one line; "" without one."""
     for owner in cls.__mro__:
         if field in vars(owner).get("__annotations__", {}):
             return _attribute_docs(owner).get(field, "")

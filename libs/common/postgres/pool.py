@@ -75,6 +75,17 @@ async def _keep_session_state(conn: Connection) -> None:
     """Skip the reset query, a round trip per release: no code changes session state beyond a transaction."""
 
 
+SESSION_SETTINGS = {
+    "lock_timeout": "10s",
+    "idle_in_transaction_session_timeout": "60s",
+    "jit": "off",
+    # Plans of prepared statements are cached, and one made on a small table would keep its sequential scan. Frequent
+    # queries have an index; without one, Postgres still scans.
+    "enable_seqscan": "off",
+}
+"""Parameters that every connection sets at start-up."""
+
+
 async def create_pool(
     url: str,
     *,
@@ -92,13 +103,5 @@ async def create_pool(
         command_timeout=30,
         max_inactive_connection_lifetime=0,
         reset=_keep_session_state,
-        server_settings={
-            "application_name": application_name,
-            "lock_timeout": "10s",
-            "idle_in_transaction_session_timeout": "60s",
-            "jit": "off",
-            # Plans of prepared statements are cached, and one made on a small table would keep its sequential scan.
-            # Frequent queries have an index; without one, Postgres still scans.
-            "enable_seqscan": "off",
-        },
+        server_settings={"application_name": application_name, **SESSION_SETTINGS},
     )
