@@ -94,7 +94,13 @@ MESSAGING = Dashboard(
                 {_rate("messaging_client_consumed_messages_total", f"job, {_TOPIC}"): f"{{{{job}}}} {{{{{_TOPIC}}}}}"},
                 "ops",
             ),
+            Panel(
+                "Sent records",
+                {_rate("messaging_client_sent_messages_total", f"job, {_TOPIC}"): f"{{{{job}}}} {{{{{_TOPIC}}}}}"},
+                "ops",
+            ),
             Panel("Partitions", {"sum by (job, instance) (sakidashi_consumer_partitions)": "{{job}} {{instance}}"}),
+            Panel("Active relay", {"max by (job, instance) (sakidashi_relay_active) > 0": "{{job}} {{instance}}"}),
             Panel(
                 "Halted topics",
                 {f"max by (job, {_TOPIC}) (sakidashi_consumer_halted) > 0": f"{{{{job}}}} {{{{{_TOPIC}}}}}"},
@@ -126,6 +132,11 @@ MESSAGING = Dashboard(
                 "Connections",
                 {_POOL: "{{job}} {{db_client_connection_state}}"},
             ),
+            Panel(
+                "Wait for a connection, 99th percentile",
+                {_quantile(0.99, "db_client_connection_wait_time_seconds", "job"): "{{job}}"},
+                "s",
+            ),
             Panel("Records in the outbox", {"max by (job) (sakidashi_outbox_depth)": "{{job}}"}),
             Panel("Due timers", {"max by (job) (sakidashi_timers_due)": "{{job}}"}),
         ),
@@ -146,6 +157,16 @@ BUSINESS = Dashboard(
                 {"sum by (code) (increase(sakidashi_issues_rejected_total[1h]))": "{{code}}"},
             ),
             Panel("Open issues", {"max by (status) (sakidashi_issues_open)": "{{status}}"}),
+            Panel("Oldest open issue", {"max by (status) (sakidashi_issues_age_seconds)": "{{status}}"}, "s"),
+            Panel("Issues without a decision", {"max by (state) (sakidashi_issues_undecided)": "{{state}}"}),
+            Panel(
+                "Webhooks per hour",
+                {
+                    "sum by (partner, outcome) (increase(sakidashi_webhooks_received_total[1h]))": (
+                        "{{partner}} {{outcome}}"
+                    )
+                },
+            ),
         ),
         "Remedies": (
             Panel(
@@ -154,8 +175,13 @@ BUSINESS = Dashboard(
             ),
             Panel(
                 "Refunds per hour",
-                {"sum by (currency) (increase(sakidashi_refunds_requested_total[1h]))": "{{currency}}"},
+                {
+                    "sum by (currency) (increase(sakidashi_refunds_requested_total[1h]))": "requested {{currency}}",
+                    "sum by (currency) (increase(sakidashi_refunds_paid_total[1h]))": "paid {{currency}}",
+                },
             ),
+            Panel("Failed refunds per day", {"sum(increase(sakidashi_refunds_failed_total[1d]))": "failed"}),
+            Panel("Reviews per day", {"sum by (cause) (increase(sakidashi_reviews_requested_total[1d]))": "{{cause}}"}),
             Panel(
                 "Cases",
                 {"max by (status) (sakidashi_cases_open)": "{{status}}", "max(sakidashi_cases_in_review)": "in review"},

@@ -28,7 +28,7 @@ from services.intake.http.fast_path import ReportFastPath
 from services.intake.insights.cluster_decisions import PUBLISHES as CLUSTER_EVENTS
 from services.intake.jobs.photo_cleanup import PhotoCleanup
 from services.intake.jobs.wiring import add_insights
-from services.intake.metrics import add_metrics
+from services.intake.metrics import WEBHOOKS, add_metrics
 from services.intake.policy.eligibility_rules import read_rules
 from services.intake.settings import IntakeSettings
 from services.intake.store.customer_merges import move_customer
@@ -96,7 +96,11 @@ def create_app(settings: IntakeSettings | None = None) -> FastAPI:
     )
     app.state.commands, app.state.evidence, app.state.links = commands, evidence, links
     app.state.webhooks = storefronts.Webhooks(
-        commands, publisher, tuple(settings.webhook_secrets), tuple(settings.shopify_secrets)
+        commands,
+        publisher,
+        tuple(settings.webhook_secrets),
+        tuple(settings.shopify_secrets),
+        service.metrics.counter(WEBHOOKS),
     )
     app.state.customer_pages = customer_pages.open_customer_pages(commands, evidence, settings, links, assets)
     app.state.desk = desk.open_desk(commands, evidence, settings, links, assets)

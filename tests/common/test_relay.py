@@ -185,11 +185,13 @@ async def test_the_acknowledged_records_of_a_row_are_not_sent_again_after_a_fail
     await outbox.write(conn, [first, OutboxRow("t", "b", b"2", trace="00-a-b-01"), OutboxRow("t", None, None)])
     producers = [_Refusing(b"2"), _Refusing()]
     made = iter(producers)
-    running = asyncio.create_task(Relay(tally_database, lambda: next(made), WakeSignal(), Counters()).run())
+    relay = Relay(tally_database, lambda: next(made), WakeSignal(), Counters())
+    running = asyncio.create_task(relay.run())
     await eventually(lambda: emptied(conn), "the outbox is empty")
     running.cancel()
     await conn.close()
     assert [producer.sent for producer in producers] == [[b"1", None], [b"2"]]
+    assert relay.sent == {"t": 3}, "each acknowledged record counts once"
 
 
 async def test_a_row_of_the_form_with_one_record_is_published_in_its_place(

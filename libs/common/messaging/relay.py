@@ -12,6 +12,7 @@ LISTEN/NOTIFY (a lock per commit). Reconsider when one relay is slower than the 
 import asyncio
 import json
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -76,6 +77,8 @@ class Relay:
         self._counters = counters
         self._keys = keys
         self.active = False
+        self.sent: Counter[str] = Counter()
+        """Acknowledged records by topic, with prefix."""
         self._works = False  # whether the relay has sent all rows that it read since its last start
 
     async def run(self) -> None:
@@ -120,8 +123,10 @@ class Relay:
                 await self._wake.wait(0.2)
                 continue
             await require(conn, self._keys, _values_of(rows))
-            published = await publish(producer, [record for row in rows for record in records_of(row, self._keys)])
+            records = [record for row in rows for record in records_of(row, self._keys)]
+            published = await publish(producer, records)
             sent = published.done
+            self.sent.update([each.topic for each in records if published.includes(each)])
             failpoint("relay_sent")
             if published.error:
                 await conn.fetch(_NEXT, sent, 0)
@@ -176,6 +181,12 @@ class Published:
     done: list[int]
     kept: dict[int, list[int]]
     error: BaseException | None
+
+    def includes(self, record: WaitingRecord) -> bool:
+        """Return whether Kafka acknowledged this record."""
+        if self.error is None:
+            return True
+        return record.id in self.done or record.position not in self.kept.get(record.id, (record.position,))
 
 
 async def publish(producer: AIOKafkaProducer, records: Sequence[WaitingRecord]) -> Published:

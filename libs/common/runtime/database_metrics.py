@@ -29,6 +29,13 @@ CONNECTIONS = Metric(
     ("db.client.connection.state",),
 )
 MAX_CONNECTIONS = Metric("db.client.connection.max", Kind.GAUGE, "{connection}", "Maximum connections of the pool.")
+CONNECTION_WAIT = Metric(
+    "db.client.connection.wait_time",
+    Kind.HISTOGRAM,
+    "s",
+    "Time until a connection of the pool was free or opened.",
+    buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 5),
+)
 OUTBOX_DEPTH = Metric("sakidashi.outbox.depth", Kind.GAUGE, "{record}", "Records that wait for the relay.")
 OUTBOX_AGE = Metric("sakidashi.outbox.age", Kind.GAUGE, "s", "Age of the oldest record that waits for the relay.")
 TIMERS_DUE = Metric("sakidashi.timers.due", Kind.GAUGE, "{timer}", "Due timers that have not fired.")

@@ -253,6 +253,7 @@ class Service:
             size=self.settings.pool_size,
             application_name=self.name,
             connection_class=self.column_keys.connection_class,
+            acquired=self.metrics.connection_wait.record,
         )
         await register_when_reachable(self._pool, self.column_keys)
         for work in self._starts:
@@ -288,6 +289,7 @@ class Service:
             self.counters,
             self.column_keys,
         )
+        self.metrics.relay.relay = relay
         self.loops.add("relay", relay.run)
         self.loops.add("replay", Replayer(self.decisions, pool, self.aggregates, self.wake_relay).run)
         self.loops.add("retention", self._sweep)

@@ -8,10 +8,11 @@ from libs.common.decisions.clock import Clock
 from libs.common.events.envelope import Payload
 from libs.common.http.request_metrics import REQUEST_DURATION
 from libs.common.messaging.decision_metrics import DecisionMetrics
+from libs.common.messaging.relay_metrics import RelayMetrics
 from libs.common.postgres.pool import Pool
 from libs.common.runtime.background_loops import BackgroundLoops
 from libs.common.runtime.consumer_metrics import ConsumerMetrics
-from libs.common.runtime.database_metrics import DatabaseMetrics, Query
+from libs.common.runtime.database_metrics import CONNECTION_WAIT, DatabaseMetrics, Query
 from libs.common.runtime.kafka_reader import KafkaReader
 from libs.common.runtime.process_metrics import add_process_metrics, measure_loop_delay
 from libs.common.telemetry.counters import Counters
@@ -31,6 +32,9 @@ class ServiceMetrics:
         self.requests = self._all.histogram(REQUEST_DURATION)
         self._database = DatabaseMetrics(clock.now)
         self._database.add_to(self._all, lambda: self._pool, settings.pool_size)
+        self.connection_wait = self._all.histogram(CONNECTION_WAIT)
+        self.relay = RelayMetrics(settings.kafka_topic_prefix)
+        self.relay.add_to(self._all)
         self._loop_delay = add_process_metrics(self._all)
 
     @property

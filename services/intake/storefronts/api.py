@@ -4,7 +4,8 @@ Answers are 2xx only when the whole content is committed; the sender repeats any
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -17,6 +18,7 @@ from libs.common.events.storefront import IssueSubmitted
 from libs.common.http.idempotency import IdempotencyKey
 from libs.common.http.problems import PROBLEM_RESPONSE, Answer, Problem
 from libs.common.http.standard_webhooks import WrongSignature, check_standard
+from libs.common.telemetry.metrics import Count
 from services.intake.http.commands import IntakeCommands
 from services.intake.store.webhook_events import PublishWebhookEvent, RecordCoveredEvent, WebhookPublisher, read_order
 from services.intake.storefronts import shopify, standard
@@ -48,6 +50,24 @@ class Webhooks:
     publisher: WebhookPublisher
     standard_secrets: Sequence[SecretStr]
     shopify_secrets: Sequence[SecretStr]
+    received: Count
+    """Webhooks by partner and outcome."""
+
+    @contextmanager
+    def counted(self, partner: str) -> Iterator[None]:
+        """Count one webhook of this partner by its outcome, and turn faults of its content into refusals."""
+        outcome = "failed"
+        try:
+            yield
+            outcome = "published"
+        except (WrongSignature, WebhookContentError) as error:
+            outcome = error.code
+            raise _problem(error) from error
+        except Problem as problem:
+            outcome = problem.code
+            raise
+        finally:
+            self.received.add(partner, outcome)
 
     async def publish(self, caller: str, events: Sequence[WebhookEvent], fingerprint: bytes = b"") -> JSONResponse:
         service = self.commands.service
@@ -98,26 +118,22 @@ CurrentWebhooks = Annotated[Webhooks, Depends(_webhooks)]
 async def standard_webhook(request: Request, webhooks: CurrentWebhooks) -> JSONResponse:
     """Take an order event or a report by Standard Webhooks: `type` and `data` are those of our contract."""
     secrets = _configured(webhooks.standard_secrets, "WEBHOOK_SECRETS")
-    body = await _raw(request)
-    try:
+    with webhooks.counted("standard"):
+        body = await _raw(request)
         webhook_id = check_standard(secrets, request.headers, body, webhooks.commands.service.clock.now())
         event = standard.read(webhook_id, body)
-    except (WrongSignature, WebhookContentError) as error:
-        raise _problem(error) from error
-    return await webhooks.publish("webhooks", [event], hashlib.sha256(body).digest())
+        return await webhooks.publish("webhooks", [event], hashlib.sha256(body).digest())
 
 
 @router.post("/shopify", status_code=202, response_model=WebhookAnswer, openapi_extra=_BODY)
 async def shopify_webhook(request: Request, webhooks: CurrentWebhooks) -> JSONResponse:
     """Take Shopify's orders (create, updated, edited, cancelled), fulfillments, refunds, merges and return requests."""
     secrets = _configured(webhooks.shopify_secrets, "SHOPIFY_SECRETS")
-    body = await _raw(request)
-    try:
+    with webhooks.counted("shopify"):
+        body = await _raw(request)
         check_shopify(secrets, request.headers, body)
         events = await webhooks.read_shopify(request.headers.get("x-shopify-topic", ""), body)
-    except (WrongSignature, WebhookContentError) as error:
-        raise _problem(error) from error
-    return await webhooks.publish("shopify", events)
+        return await webhooks.publish("shopify", events)
 
 
 def _configured(secrets: Sequence[SecretStr], setting: str) -> list[str]:
