@@ -13,7 +13,9 @@ from libs.common.events.topics import SERVICES
 from tests.deploy.compose_files import read_compose, variables
 from tests.deploy.compose_rules import faults
 
-BASE, PROXY = ROOT / "docker-compose.yml", ROOT / "deploy" / "proxy" / "docker-compose.yml"
+BASE = ROOT / "docker-compose.yml"
+PROXY, BACKUP = (ROOT / "deploy" / layer / "docker-compose.yml" for layer in ("proxy", "backup"))
+FILES = (BASE, PROXY, BACKUP)
 _LINE = re.compile(r'^# ([A-Z][A-Z0-9_]*)=(?:"([^"]*)"|(.*?))(?:[ \t]+#.*)?$', re.MULTILINE)
 OF_ABSENT_FILES = {"CALENDAR_FILE", "POLICY_FILE", "HANDLING_TIMES_FILE", "AWARD_RULES_FILE", "TEMPLATES_DIR"}
 """Paths in a container; the loaders of these files have tests of their own."""
@@ -26,10 +28,10 @@ def example() -> dict[str, str]:
 
 
 def test_it_lists_every_variable_of_the_compose_files_and_no_other() -> None:
-    assert example().keys() == variables(BASE).keys() | variables(PROXY).keys()
+    assert example().keys() == {name for file in FILES for name in variables(file)}
 
 
-@pytest.mark.parametrize("file", [BASE, PROXY], ids=["services", "proxy"])
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.parent.name)
 def test_it_shows_the_defaults_of_the_compose_files(file: Path) -> None:
     shown = example()
     defaults = {name: values.pop() for name, values in variables(file).items() if len(values) == 1}
@@ -38,7 +40,7 @@ def test_it_shows_the_defaults_of_the_compose_files(file: Path) -> None:
 
 
 def test_the_same_variable_has_one_default_in_a_file() -> None:
-    assert {name: values for file in (BASE, PROXY) for name, values in variables(file).items() if len(values) > 1} == {}
+    assert {name: values for file in FILES for name, values in variables(file).items() if len(values) > 1} == {}
 
 
 @pytest.mark.parametrize("service", SERVICES)
