@@ -108,7 +108,6 @@ sbom: $(STAMP) ## bill of materials of the image (CycloneDX) into .cache/
 
 docs: $(STAMP) ## generate OpenAPI, AsyncAPI, the reference pages, and values and examples of the chart
 	@$(RUN) -m deploy.api
-	@$(RUN) -m deploy.kubernetes
 
 docs-site: $(STAMP) ## build the documentation into .cache/site, strictly
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict

@@ -1,13 +1,15 @@
 """The chart's generated files and the examples for Strimzi and CloudNativePG, against the contract they come from."""
 
 import re
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 import yaml
 
 from deploy.kafka.acls import PRINCIPALS, AclOperation, AclRight, PatternType, ResourceType, rights
-from deploy.kubernetes import cloudnative_pg, strimzi
+from deploy.kubernetes import cloudnative_pg, prometheus_rules, strimzi
 from deploy.kubernetes.generated import CHART, EXAMPLES, stale
 from deploy.service_settings import settings_class
 from libs.common import __version__
@@ -124,6 +126,15 @@ def test_a_process_that_is_scaled_up_has_a_partition_to_read() -> None:
     )
     scaled = [service["autoscaling"]["maxReplicas"] for service in DEFAULTS["services"].values()]
     assert max(scaled) <= partitions == DEFAULTS["topics"]["partitions"]
+
+
+def test_every_alert_is_in_the_printed_rule_of_prometheus() -> None:
+    command = [sys.executable, "-m", "deploy.kubernetes.prometheus_rules"]
+    (rule,) = documents(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    names = re.findall(r"- alert: (\w+)", prometheus_rules.RULES.read_text("utf-8"))
+    printed = [each["alert"] for group in rule["spec"]["groups"] for each in group["rules"] if "alert" in each]
+    assert faults(rule, "1.37") == []
+    assert printed == names != []
 
 
 def test_the_chart_has_the_version_of_the_code() -> None:
