@@ -73,7 +73,8 @@ def _reports_lost(history: History) -> Iterator[Violation]:
     for entry in history.ledger:
         if entry.get("status") == 202 and str(entry["issue_id"]) not in settled:
             yield Violation(f"report {entry['key']}: answered 202, not on the topic", (str(dict(entry)),))
-    references = {fact.data.get("reference") for fact in history.of("issue.reported", "issue.rejected")}
+    references = {fact.data.get("reference") for fact in history.of("issue.reported") if fact.issue in settled}
+    references |= {fact.data.get("reference") for fact in history.of("issue.rejected")}
     for fact in history.of("issue.submitted"):
         if fact.data.get("reference") not in references:
             yield violation(f"report {fact.data.get('reference')}: submitted, neither accepted nor rejected", fact)

@@ -20,11 +20,11 @@ class OrderStatement(NamedTuple):
 def statements(history: History, field: str) -> dict[str, list[OrderStatement]]:
     """Statements of the shop about this field of each order, oldest first by the shop's own time.
 
-    An order that is placed again with the same content states nothing new, whenever it arrives. The first version of an
-    order counts as of the order itself.
+    An order that is placed again with the same content states nothing new, whenever it arrives, unless the shop says
+    that this is its state at a later time. The first version of an order counts as of the order itself.
     """
     found: defaultdict[str, list[OrderStatement]] = defaultdict(list)
-    placed: dict[tuple[str, str], OrderStatement] = {}
+    placed: dict[tuple[str, str, str | None], OrderStatement] = {}
     first: dict[str, Fact] = {}
     for fact in history.of("order.placed", "order.changed"):
         value = fact.data.get(field)
@@ -33,7 +33,7 @@ def statements(history: History, field: str) -> dict[str, list[OrderStatement]]:
         is_first = fact.type == "order.placed" and first.setdefault(fact.order, fact) is fact
         stated = OrderStatement(_stated_at(fact, is_first=is_first), fact, value)
         if fact.type == "order.placed":
-            name = (fact.order, json.dumps(value, sort_keys=True))
+            name = (fact.order, json.dumps(value, sort_keys=True), fact.data.get("updated_at"))
             if name in placed and placed[name].at <= stated.at:
                 continue
             placed[name] = stated

@@ -83,6 +83,12 @@ def _called_off(story: HistoryBuilder) -> HistoryBuilder:
     return with_event(untouched, "storefront.orders", "shipment.changed", 30, **off)
 
 
+def _reported_without_an_end(story: HistoryBuilder) -> HistoryBuilder:
+    other = {"order_id": "S1", "reference": "R-2"}
+    changed = with_event(story, "storefront.issues", "issue.submitted", 80, **other)
+    return with_event(changed, "issues", "issue.reported", 81, issue_id=OTHER, **other)
+
+
 def _entry(**change: Any) -> dict[str, Any]:
     entry = {"customer_id": "C1", "kind": "vest", "cause": "x", "lot_id": "g1", "points": 350}
     return {**entry, "from_account": "pending", "to_account": "available", **change}
@@ -227,6 +233,7 @@ TAMPERED: list[tuple[str, str, Tamper]] = [
         "submitted, neither accepted nor rejected",
         lambda s: with_event(s, "storefront.issues", "issue.submitted", 80, order_id="S1", reference="R-2"),
     ),
+    ("nothing_lost", "submitted, neither accepted nor rejected", _reported_without_an_end),
     ("nothing_twice", "two replacements", lambda s: s.repeated("replacement.ordered", replacement_id="r2")),
     ("nothing_twice", "two collections", lambda s: s.repeated("collection.requested", collection_id="c2")),
     ("nothing_twice", "two grants", lambda s: s.repeated("points.granted", entry_id="g2")),

@@ -64,6 +64,14 @@ def test_a_history_sent_again_after_a_correction_is_no_newer_version() -> None:
     assert run_check("corrections_count", CHECKS["corrections_count"], story.history()).violations == ()
 
 
+def test_an_order_stated_again_at_a_later_time_is_a_newer_version() -> None:
+    story = corrected_history()
+    later = {**story.facts[0].data, "updated_at": (START + timedelta(hours=60)).isoformat()}
+    story.add("storefront.orders", "order.placed", 60, **later)
+    (first, *_) = run_check("corrections_count", CHECKS["corrections_count"], story.history()).violations or ()
+    assert first.description == "order S1 line L1: 2 units in intake, 1 by the shop"
+
+
 def test_a_box_without_papers_that_is_kept_for_staff_is_no_violation() -> None:
     row = {"count_id": "gate-3", "issue_id": None, "from_issue": None, "matched_at": None, "units": 1}
     kept = in_database("returns", "kept_counts", {**row, "received_at": START.isoformat()})
