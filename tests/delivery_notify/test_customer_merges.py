@@ -30,6 +30,7 @@ from tests.delivery_notify.conversation_driver import (
     placed,
 )
 from tests.delivery_notify.service import notifying, settled, take
+from tests.delivery_notify.test_collection_notices import WARNED
 from tests.delivery_notify.test_points import granted, withheld
 from tests.running import Live
 
@@ -76,6 +77,14 @@ async def test_a_late_event_of_the_former_account_is_heard_by_the_customer(live:
 
 async def test_a_notice_of_an_issue_before_its_order_reaches_the_merged_customer(live: Live) -> None:
     await take(live, issue(ev.IssueReplacementShipped))
+    await merge(live)
+    await take(live, placed())
+    assert [row["status"] for row in await settled(live)] == ["sent"]
+
+
+async def test_a_warning_before_its_order_reaches_the_merged_customer(live: Live) -> None:
+    """No conversation names the customer of the warning yet."""
+    await take(live, WARNED)
     await merge(live)
     await take(live, placed())
     assert [row["status"] for row in await settled(live)] == ["sent"]

@@ -16,9 +16,11 @@ from services.delivery_notify.store.conversation_table import ConversationTable,
 from services.delivery_notify.store.conversations import Conversations
 from services.delivery_notify.store.preferences import move_preferences
 
+# A notice may come before its order, which then names nobody yet. Few notices are unsettled; they have an index.
 _ORDERS = """
     SELECT key FROM conversations WHERE customer_id = $1
-    UNION SELECT order_id FROM contacts WHERE customer_id = $1 ORDER BY 1"""
+    UNION SELECT order_id FROM contacts WHERE customer_id = $1
+    UNION SELECT order_id FROM notices WHERE settled_at IS NULL AND customer_id = $1 ORDER BY 1"""
 # In a chain the events that wait can be those of an account that is merged later than the order's.
 _HOLDING = "SELECT key FROM conversations WHERE customer_id = $1 AND body -> 'held' IS NOT NULL"
 _MOVE_CONTACTS = "UPDATE contacts SET customer_id = $2 WHERE customer_id = $1"
