@@ -1,0 +1,54 @@
+"""Random histories of conversations on a real Postgres, with every fact that delivery_notify reads."""
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from libs.common.postgres.pool import Connection
+from services.delivery_notify.domain.decide import SUBSCRIBES, deadlines
+from services.delivery_notify.domain.event_buffer import EventBufferFullError
+from services.delivery_notify.store.conversation_table import ConversationTable
+from tests.conftest import MakeDatabase
+from tests.delivery_notify.service import notifying
+from tests.drawn_facts import CUSTOMERS, SHOP, Facts, any_facts
+from tests.examples import examples
+from tests.running import Live
+from tests.service_histories import Step, history_of, steps
+
+ORDERS: Facts = {each: SHOP[each] for each in SHOP if each.TYPE != "order.refunded.v1"}
+EVENTS = any_facts(each for each in SUBSCRIBES if each not in ORDERS)
+FACTS: Facts = {**ORDERS, **EVENTS}
+CHECKS = ("delivery_counts_once", "corrections_count")
+
+_TIMERS = "SELECT key, name, due_at FROM timers WHERE aggregate = 'conversations'"
+
+
+@pytest.fixture
+async def live(database: MakeDatabase) -> AsyncIterator[Live]:
+    async with notifying(await database("delivery_notify")) as live:
+        yield live
+
+
+async def unmet_deadlines(conn: Connection) -> list[tuple[str, str, datetime]]:
+    """Return what differs between the deadlines of the conversations and the timers in the database."""
+    loaded = await ConversationTable().load(conn, list(CUSTOMERS))
+    expected: set[tuple[str, str, datetime]] = {
+        (key, name, due_at) for key, each in loaded.items() for name, due_at in deadlines(each.conversation).items()
+    }
+    rows = await conn.fetch(_TIMERS)
+    timers = {(row["key"], row["name"], row["due_at"]) for row in rows if row["key"] in CUSTOMERS}
+    return sorted(expected ^ timers)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=examples(60))
+@given(history=st.lists(steps(ORDERS, EVENTS), min_size=10, max_size=40))
+async def test_the_auditor_finds_nothing_in_any_history(live: Live, history: list[Step]) -> None:
+    async with history_of(live.service, EventBufferFullError) as played:
+        for step in history:
+            await played.play(step)
+            assert await unmet_deadlines(played.conn) == [], str(played)
+        assert await played.violations(CHECKS) == [], str(played)
+        assert await played.rows_of_former_accounts() == [], str(played)
