@@ -63,6 +63,7 @@ TOPICS = (
     "product.alerts",
     "customers",
     "storefront.customers",
+    "storefront.consents",
     "events.rejected",
 )
 

@@ -3,15 +3,15 @@
 from fastapi import FastAPI
 
 from libs.common.config.settings import load
-from libs.common.events.customers import CustomerErasureRequested
+from libs.common.events.customers import CustomerConsentChanged, CustomerErasureRequested
 from libs.common.events.storefront import CustomerMerged
 from libs.common.http.signed_links import open_links
 from libs.common.privacy.customer_merges import CustomerMerges
 from libs.common.privacy.erasure import Erasures
 from libs.common.runtime.service import Service
 from services.delivery_notify.domain.decide import OVERDUE, PUBLISHES, SUBSCRIBES
-from services.delivery_notify.http import bounces, notices, ops, preferences, promise_integrity
-from services.delivery_notify.http.pages import choice_page, sent_mail_page
+from services.delivery_notify.http import bounces, consents, notices, ops, preferences, promise_integrity
+from services.delivery_notify.http.pages import choice_page, sent_mail_page, unsubscribe_page
 from services.delivery_notify.http.pages.rendering import open_renderer
 from services.delivery_notify.metrics import add_metrics
 from services.delivery_notify.policy.notification_rules import load_rules
@@ -22,6 +22,7 @@ from services.delivery_notify.rendering.shop import Shop
 from services.delivery_notify.sending.wiring import add_senders
 from services.delivery_notify.settings import NotifySettings
 from services.delivery_notify.store import preferences as preferences_store
+from services.delivery_notify.store.consents import Consents
 from services.delivery_notify.store.conversations import Conversations
 from services.delivery_notify.store.customer_merges import move_customer
 from services.delivery_notify.store.erasure import erase, sweeps
@@ -36,11 +37,13 @@ def create_app(settings: NotifySettings | None = None) -> FastAPI:
     addresses = (settings.public_url, secrets, settings.customer_pages_url or "")
     links = NoticeLinks(*addresses)
     rules = load_rules(calendars, **settings.rule_overrides())
-    conversations = Conversations(rules)
+    conversations = Conversations(rules, advertises=bool(settings.shop_seller))
     service.prepare(calendars.prepare)
     service.at_start(preferences_store.key_digests)
     service.review_dates_on_change(conversations.name, calendars.fingerprint, OVERDUE)
     service.add_aggregate(conversations, *SUBSCRIBES)
+    stated = Consents()
+    service.add_aggregate(stated, CustomerConsentChanged)
     service.add_retention(*sweeps(settings.contact_retention_days, settings.notice_retention_days))
     service.add_aggregate(Erasures(service.name, erase), CustomerErasureRequested)
     service.add_aggregate(CustomerMerges(move_customer), CustomerMerged)
@@ -62,7 +65,9 @@ def create_app(settings: NotifySettings | None = None) -> FastAPI:
     app = service.create_app(
         notices.router,
         choice_page.router,
+        unsubscribe_page.router,
         preferences.router,
+        consents.router,
         promise_integrity.router,
         ops.router,
         bounces.router,
@@ -72,6 +77,8 @@ def create_app(settings: NotifySettings | None = None) -> FastAPI:
         untraced=("/c/", "/staff/notices/"),
     )
     app.state.choice_page = choice_page.ChoicePage(conversations, links, pages, calendar)
+    app.state.consents = stated
+    app.state.unsubscribe_page = unsubscribe_page.UnsubscribePage(stated, links, pages)
     app.state.sent_mail_page = sent_mail_page.SentMailPage(open_links(settings.link_secrets), preview, pages)
     app.state.bounce_webhook_secrets = settings.bounce_webhook_secret
     return app

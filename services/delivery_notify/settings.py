@@ -43,7 +43,8 @@ class NotifySettings(ChannelSettings):
     """Minutes that an overdue notice is held back, for a shipment that is just being reported."""
     shop_seller: OneLine = ""
     """Seller with address and telephone, on one line, as Japan's law on mail order requires in the acceptance of a
-    prepaid order (Act on Specified Commercial Transactions, art. 13). Default: the shop's name alone."""
+    prepaid order (Act on Specified Commercial Transactions, art. 13) and the law on advertising mail in each such mail:
+    without it none is sent. Default: the shop's name alone."""
     shop_person: OneLine = ""
     """Person or team that signs the mails."""
     shop_contact: OneLine = ""

@@ -29,6 +29,7 @@ CONVERSATIONS: dict[str, tuple[str, Direction, str]] = {
     ),
     "storefront.issues": ("order_id", Direction.IN, "issue.submitted issue.withdrawn"),
     "storefront.customers": ("merged_customer_id", Direction.IN, "customer.merged"),
+    "storefront.consents": ("customer_id", Direction.IN, "customer.consent_changed"),
     "warehouse.events": (
         "issue_id",
         Direction.IN,

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from libs.common.events.notices import NoticeKind
 from libs.common.events.values import Language
+from services.delivery_notify.domain.loyalty_news import ADVERTISING
 from services.delivery_notify.domain.routing import (
     DEFERRABLE,
     Defer,
@@ -106,7 +107,7 @@ def test_quiet_hours_of_no_length_are_none() -> None:
     assert way(LIKES_LINE, now=NIGHT, quiet_hours=(8, 8)) == LINE
 
 
-@pytest.mark.parametrize("kind", NoticeKind)
+@pytest.mark.parametrize("kind", sorted(set(NoticeKind) - ADVERTISING))
 def test_a_cap_keeps_back_what_can_wait_and_nothing_else(kind: NoticeKind) -> None:
     kept = Defer(at(date(2027, 3, 2), 9), "daily_limit", batched=True)
     assert way(kind=kind, recent_messages=6) == (kept if kind in DEFERRABLE else MAIL)

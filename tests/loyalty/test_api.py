@@ -29,6 +29,20 @@ async def test_the_balance_shows_pending_and_final_points(live: Live) -> None:
     assert (body["tier"], body["perks"]) == ("regular", [])
 
 
+@pytest.mark.parametrize(("language", "title"), [("de-AT", "Basis"), ("fr", "Regular"), ("ja-JP", "レギュラー会員")])
+async def test_perks_are_titled_in_the_language_of_the_customer(live: Live, language: str, title: str) -> None:
+    url = f"/v1/customers/{CUSTOMER}/perks?language={language}"
+    body = (await live.client.get(url, headers=STOREFRONT)).json()
+    assert (body["tier"], body["tier_title"], body["perks"]) == ("regular", title, [])
+    await live.service.pool.execute(
+        "INSERT INTO memberships (customer_id, tier) VALUES ($1, 'silver') "
+        "ON CONFLICT (customer_id) DO UPDATE SET tier = excluded.tier",
+        CUSTOMER,
+    )
+    silver = (await live.client.get(url, headers=STOREFRONT)).json()
+    assert (silver["tier"], [perk["code"] for perk in silver["perks"]]) == ("silver", ["free_gift_wrap"])
+
+
 async def test_a_customer_without_points_has_a_balance_of_nothing(live: Live) -> None:
     answer = await live.client.get("/v1/customers/C-nobody/balance", headers=OPS)
     assert (answer.status_code, answer.json()["total"]) == (200, 0)

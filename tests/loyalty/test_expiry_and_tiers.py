@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from libs.common.events.loyalty import GrantKind, PointsExpired, PointsExpiring, PointsGranted, TierChanged
+from libs.common.events.loyalty import GrantKind, PointsExpired, PointsExpiring, PointsGranted, TierChanged, Title
 from libs.common.events.registry import AnyEvent
 from services.loyalty.domain.ledger_rules import LedgerRules
 from services.loyalty.policy.award_rules import Campaign
@@ -140,6 +140,25 @@ def test_a_campaign_multiplies_points_of_its_kinds_on_its_days() -> None:
     assert [lot.granted for lot in ledger.account.lots.values()] == [100, 549]
     later = InMemoryLedger(rules=rules).advance(timedelta(days=1)).with_purchase("5000").apply(order_changed())
     assert later.balances() == (50, 0)
+
+
+def test_the_first_grant_of_an_order_names_its_campaign_with_the_title() -> None:
+    titles = {"autumn": {"ja": "秋のキャンペーン"}}
+    rules = with_campaign({GrantKind.PURCHASE})
+    rules = LedgerRules(rules.award.model_copy(update={"titles": titles}))
+    ledger = InMemoryLedger(rules=rules).with_purchase("5000").apply(order_changed(), resolved())
+    granted = [event for event in ledger.events if isinstance(event, PointsGranted)]
+    title = Title(code="autumn", language="ja", text="秋のキャンペーン")
+    assert [(event.campaigns, event.titles) for event in granted] == [(("autumn",), (title,)), ((), ())]
+    more = ledger.with_purchase("9000").apply(order_changed())
+    assert [event.campaigns for event in more.events if isinstance(event, PointsGranted)][2:] == [()]
+
+
+def test_a_change_of_tier_says_its_direction_and_its_titles() -> None:
+    ledger = buy("100000").advance(HOLD).apply(refunded("100000"))
+    raised, lowered = (event for event in ledger.events if isinstance(event, TierChanged))
+    assert (raised.raised, lowered.raised) == (True, False)
+    assert {title.code for title in raised.titles} == {"silver", "free_gift_wrap"}
 
 
 def born(month_day: str) -> InMemoryLedger:

@@ -58,6 +58,7 @@ def test_a_negative_value_never_takes_points_away() -> None:
         ("points = 200", "points = -1", "rules.2.points"),
         ("points = 200", "point = 200", "rules.2.point"),
         ("cap = 1000", "cap = 10", "less than points"),
+        ("silver = { ja", "sliver = { ja", "titles: sliver: no tier, perk or campaign"),
         ("cap = 1000", "", "share_of_value needs a cap"),
         ('fault = "carrier"', 'fault = "merchant"', "'on_the_way' can never match"),
         ('reasons = ["wrong_item", "missing_item", "missing_part"]', "", "'our_product' can never match"),

@@ -1,7 +1,13 @@
-"""Erasure of customers. Partners that received a name or an address read these requests, too."""
+"""Customers as persons: erasure, and consent to advertising.
 
-from typing import ClassVar
+Partners that received a name or an address read the requests of erasure, too.
+"""
+
+from enum import StrEnum
+from typing import Annotated, ClassVar
 from uuid import UUID
+
+from pydantic import StringConstraints
 
 from libs.common.events import topics
 from libs.common.events.envelope import Payload
@@ -40,3 +46,44 @@ class CustomerErased(CustomerEvent):
     """Service that completed the erasure."""
     erased_at: UtcTime
     """Time of completion."""
+
+
+class ConsentPurpose(StrEnum):
+    """Purpose of messages that need consent: `loyalty` are gifts, tiers and campaigns of the points programme."""
+
+    LOYALTY = "loyalty"
+
+
+class ConsentChannel(StrEnum):
+    """Channel that a consent is about."""
+
+    EMAIL = "email"
+    LINE = "line"
+    SMS = "sms"
+
+
+ConsentSource = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_.-]{0,63}$")]
+"""Place where the customer stated a consent, as a code of the shop: `checkout`, `account_page.v3`."""
+
+
+class CustomerConsentChanged(Payload):
+    """A customer agreed to advertising messages, or withdrew that. Per purpose and channel, the newest counts.
+
+    delivery_notify publishes it for each channel when a customer unsubscribes.
+    """
+
+    TYPE: ClassVar = "customer.consent_changed.v1"
+    TOPIC = topics.STOREFRONT_CONSENTS
+
+    customer_id: Identifier
+    """Customer; also the Kafka key."""
+    purpose: ConsentPurpose
+    """Purpose of the messages."""
+    channel: ConsentChannel
+    """Channel of the messages."""
+    granted: bool
+    """True for consent, false for its withdrawal."""
+    source: ConsentSource
+    """Place where the customer stated it, as a code of the shop; kept as evidence."""
+    changed_at: UtcTime
+    """Time at which the customer stated it, by the shop's clock."""

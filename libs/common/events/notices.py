@@ -50,6 +50,9 @@ class NoticeKind(StrEnum):
     CHANGE_OVERTAKEN = "change_overtaken"
     ORDER_DATED = "order_dated"
     CONTACT_CHANGED = "contact_changed"
+    BIRTHDAY_POINTS = "birthday_points"
+    CAMPAIGN_POINTS = "campaign_points"
+    TIER_REACHED = "tier_reached"
 
 
 class PromiseSubject(StrEnum):

@@ -124,6 +124,7 @@ PAYLOADS: tuple[type[Payload], ...] = (
     products.BuyerWarned,
     customers.CustomerErasureRequested,
     customers.CustomerErased,
+    customers.CustomerConsentChanged,
     rejections.EventRejected,
 )
 

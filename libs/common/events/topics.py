@@ -47,6 +47,7 @@ def _personal(name: str, subject: str, direction: Direction) -> Topic:
 STOREFRONT_ORDERS = _personal("storefront.orders", "order_id", Direction.IN)
 STOREFRONT_ISSUES = _personal("storefront.issues", "order_id", Direction.IN)
 STOREFRONT_CUSTOMERS = Topic("storefront.customers", "merged_customer_id", Direction.IN)
+STOREFRONT_CONSENTS = Topic("storefront.consents", "customer_id", Direction.IN, retention_days=30)
 WAREHOUSE_ORDERS = _personal("warehouse.orders", "issue_id", Direction.OUT)
 WAREHOUSE_EVENTS = Topic("warehouse.events", "issue_id", Direction.IN)
 CARRIER_ORDERS = _personal("carrier.orders", "issue_id", Direction.OUT)
@@ -64,6 +65,7 @@ TOPICS: tuple[Topic, ...] = (
     STOREFRONT_ORDERS,
     STOREFRONT_ISSUES,
     STOREFRONT_CUSTOMERS,
+    STOREFRONT_CONSENTS,
     WAREHOUSE_ORDERS,
     WAREHOUSE_EVENTS,
     CARRIER_ORDERS,

@@ -33,6 +33,8 @@ class Purpose(StrEnum):
     """(issue_id,): the survey after the end of one issue, intake's `/v/{token}`."""
     UPLOAD = "upload"
     """(issue_id,): adding photos to one issue."""
+    UNSUBSCRIBE = "unsubscribe"
+    """(customer_id, purpose): withdrawal of consent to advertising, delivery_notify's `/c/unsubscribe/{token}`."""
     STAFF_NOTICE = "staff-notice"
     """(notice_id, staff): one sent mail, shown to the staff member who requested it; valid for minutes."""
     DEVICE = "device"

@@ -17,6 +17,7 @@ _ANSWERS_FOR = {
     topics.STOREFRONT_ORDERS.name: "intake",
     topics.STOREFRONT_ISSUES.name: "intake",
     topics.STOREFRONT_CUSTOMERS.name: "intake",
+    topics.STOREFRONT_CONSENTS.name: "delivery_notify",
     topics.WAREHOUSE_EVENTS.name: "returns",
     topics.CARRIER_EVENTS.name: "returns",
     topics.PAYMENT_EVENTS.name: "returns",

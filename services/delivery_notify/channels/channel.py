@@ -44,12 +44,16 @@ class SendOutcome:
 
 @dataclass(frozen=True, slots=True)
 class RenderedMessage:
-    """`brief` is for channels with room for a sentence or two: the subject names the fact and its date."""
+    """`brief` is for channels with room for a sentence or two: the subject names the fact and its date.
+
+    `unsubscribe_url` is set for advertising: a POST to it withdraws the consent (RFC 8058).
+    """
 
     subject: str
     text: str
     html: str
     brief: str = ""
+    unsubscribe_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,7 @@ def encode_mail(envelope: MailEnvelope, rendered: RenderedMessage) -> bytes:
         f"Message-ID: {envelope.message_id}",
         "Auto-Submitted: auto-generated",
         f"Content-Language: {envelope.language}",
+        *_unsubscribe(rendered.unsubscribe_url),
         "MIME-Version: 1.0",
         f'Content-Type: multipart/alternative; boundary="{boundary}"',
         "",
@@ -68,6 +69,11 @@ def encode_mail(envelope: MailEnvelope, rendered: RenderedMessage) -> bytes:
     )
     parts = _part(boundary, "plain", rendered.text) + _part(boundary, "html", rendered.html)
     return "\r\n".join(headers).encode() + parts + f"--{boundary}--\r\n".encode()
+
+
+def _unsubscribe(url: str) -> tuple[str, ...]:
+    """Return the headers of RFC 8058, by which mail programs unsubscribe with one click."""
+    return (f"List-Unsubscribe: <{url}>", "List-Unsubscribe-Post: List-Unsubscribe=One-Click") if url else ()
 
 
 # Cached: the mails of a batch have one sender and one timestamp.

@@ -14,7 +14,7 @@ from libs.common.decisions.calendars import CALENDAR_TIMER
 from libs.common.decisions.context import subscriptions, timer_changes
 from libs.common.decisions.facts import Anomaly, Facts, TimerFired
 from libs.common.events.change_requests import CustomerDecisionOverdue, CustomerDecisionSettled, OrderChangeAnswered
-from libs.common.events.customers import CustomerErased
+from libs.common.events.customers import CustomerConsentChanged, CustomerErased
 from libs.common.events.envelope import Payload
 from libs.common.events.issues import (
     IssueAccepted,
@@ -40,7 +40,7 @@ from libs.common.events.issues import (
     IssueResolved,
     IssueReviewRequested,
 )
-from libs.common.events.loyalty import PointsExpiring, PointsGranted, PointsWithheld
+from libs.common.events.loyalty import PointsExpiring, PointsGranted, PointsWithheld, TierChanged
 from libs.common.events.notices import CustomerDecided, NoticeFailed, NoticeSent, NoticeSuppressed
 from libs.common.events.products import BuyerWarned
 from libs.common.events.registry import BY_TYPE, AnyEvent
@@ -156,7 +156,7 @@ HANDLERS: Mapping[type[Payload], Handler] = {
     TimerFired: on_timer,
 }
 
-SUBSCRIBES = subscriptions(HANDLERS)
+SUBSCRIBES: tuple[type[Payload], ...] = (*subscriptions(HANDLERS), TierChanged)
 PUBLISHES = (
     NoticeSent,
     NoticeFailed,
@@ -165,6 +165,7 @@ PUBLISHES = (
     CustomerDecisionOverdue,
     CustomerDecisionSettled,
     CustomerErased,
+    CustomerConsentChanged,
 )
 
 

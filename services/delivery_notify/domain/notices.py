@@ -12,6 +12,7 @@ from uuid import UUID
 from libs.common.decisions.facts import Record
 from libs.common.decisions.fast_dataclass import dataclass
 from libs.common.decisions.order_versions import PlacedVersion
+from libs.common.events.loyalty import Title
 from libs.common.events.notices import DecidedBy, NoticeKind, PromiseRef
 from libs.common.events.values import Address, Choice, Contact, ContactChange, Reason, Remedy
 from services.delivery_notify.policy.consent_law import DelayTerms
@@ -43,6 +44,7 @@ class NoticeFacts:
     (Japan); `amount` was received then. `remaining` is the part of a
     refund that is still to be paid. `ships_on` is the ship date after the answer to a request. `points` can be spent
     from `usable_from` to the end of `usable_until`; `balance` is the spendable total on the day `as_of`.
+    `titles` are the names of `tier`, `perks` and `campaigns`, per language.
     `for_recipient`: the receiver of a gift gets this notice; `for_former`: the contact as it was before a change.
     """
 
@@ -81,6 +83,10 @@ class NoticeFacts:
     ships_on: date | None = None
     for_recipient: bool = False
     for_former: bool = False
+    tier: str | None = None
+    perks: tuple[str, ...] = ()
+    campaigns: tuple[str, ...] = ()
+    titles: tuple[Title, ...] = ()
 
 
 @dataclass(frozen=True)

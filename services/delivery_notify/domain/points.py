@@ -1,6 +1,6 @@
 """Notices about points: those granted for an issue, and those that expire soon.
 
-Points for purchases, tiers and birthdays give no notice: the statement shows them, and a mail would be advertising.
+Points for purchases, tiers and birthdays are advertising, which needs consent (`loyalty_news`).
 The last notice of an issue is held back a moment for its points; points granted later (by staff) have a notice of their
 own. Expiring points are announced once per day of expiry, batched on the 1st and the 15th of the month.
 """

@@ -4,6 +4,7 @@ The customer's preferred channels come first, then the others with an address. A
 this notice, or whose address is suppressed, is skipped. An attempt that was started on a channel is retried there,
 because only that provider can deduplicate it. LINE and SMS observe quiet hours; a notice that cannot wait for the
 morning uses another channel, or else is sent. The daily limit defers only what the law and promised dates allow.
+Advertising takes only channels that the customer agreed to.
 """
 
 from collections.abc import Collection, Sequence
@@ -14,6 +15,7 @@ from libs.common.decisions.fast_dataclass import dataclass
 from libs.common.decisions.shop_calendar import ShopCalendar
 from libs.common.events.notices import NoticeKind
 from libs.common.events.values import Language
+from services.delivery_notify.domain.loyalty_news import ADVERTISING
 
 AUDIBLE_CHANNELS = frozenset({"line", "sms"})
 
@@ -38,7 +40,7 @@ kind is added here only after a decision about it."""
 
 @dataclass(frozen=True, slots=True)
 class RecipientContact:
-    """Addresses and preferences of one customer. Personal data."""
+    """Addresses and preferences of one customer; `consents` are the channels for advertising. Personal data."""
 
     name: str
     email: str | None
@@ -49,6 +51,7 @@ class RecipientContact:
     suppressed: frozenset[str] = frozenset()
     last_purchased_item: str | None = None
     purchase_count: int | None = None
+    consents: frozenset[str] = frozenset()
 
     def address(self, channel: str) -> str | None:
         return {"email": self.email, "sms": self.phone, "line": self.line_user_id}.get(channel)
@@ -105,6 +108,10 @@ def route(
 ) -> RoutingDecision:
     """Return the route of this notice. An attempt on `started_channel` ("" for none) may have succeeded."""
     closed = {*failed_channels, *contact.suppressed}
+    if kind in ADVERTISING:
+        closed |= set(context.channels) - contact.consents
+        if not contact.consents & set(context.channels):
+            return Unreachable("no_consent")
     if (
         started_channel in context.channels
         and started_channel not in closed
@@ -114,8 +121,9 @@ def route(
     candidates = [each for each in available_routes(contact, context) if each.channel not in closed]
     if not candidates:
         return Unreachable("address_suppressed" if contact.suppressed and not failed_channels else "no_channel_left")
-    if not batched and context.recent_messages >= context.max_messages_per_day and kind in DEFERRABLE:
-        return Defer(_next_morning(context), "daily_limit", batched=True)
+    if not batched and context.recent_messages >= context.max_messages_per_day and kind in DEFERRABLE | ADVERTISING:
+        # Never in one message with others: each advertising message has its own link to unsubscribe.
+        return Defer(_next_morning(context), "daily_limit", batched=kind not in ADVERTISING)
     return _unless_quiet(candidates, context)
 
 

@@ -1,10 +1,11 @@
-"""Signed links in notices: to the choice page of one question, status page and survey of one issue, and report form."""
+"""Signed links in notices: choice page, status page and survey of an issue, report form, and unsubscribing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from libs.common.events.customers import ConsentPurpose
 from libs.common.events.values import Language, Reporter
 from libs.common.http.signed_links import LinkInvalidError, Purpose, SignedLinks
 
@@ -17,6 +18,8 @@ PAGE_LINK_LIFETIME = timedelta(days=180)
 REPORT_LINK_LIFETIME = timedelta(days=30)
 """Validity of the link to the report form of one order."""
 
+UNSUBSCRIBE_LINK_LIFETIME = timedelta(days=3650)
+"""Validity of the link to unsubscribe: longer than anybody keeps a mail. It can do nothing else."""
 
 INERT_PATH = "link-of-the-customer"
 
@@ -48,6 +51,20 @@ class NoticeLinks:
 
     def report_url(self, order_id: str, customer_id: str, language: Language, written_at: datetime) -> str:
         return self._page("r", Purpose.REPORT, written_at + REPORT_LINK_LIFETIME, order_id, customer_id, language)
+
+    def unsubscribe_url(self, customer_id: str, written_at: datetime) -> str:
+        """Return the link that withdraws consent to the messages of the points programme."""
+        expires_at = written_at + UNSUBSCRIBE_LINK_LIFETIME
+        token = self._token(Purpose.UNSUBSCRIBE, expires_at, customer_id, ConsentPurpose.LOYALTY)
+        return f"{self._public_url}/c/unsubscribe/{token}"
+
+    def read_unsubscribe(self, token: str, now: datetime) -> tuple[str, ConsentPurpose]:
+        """Return customer and purpose of a link. Raises `LinkInvalidError`."""
+        try:
+            customer_id, purpose = self._signed.read_until(Purpose.UNSUBSCRIBE, token, now)
+            return customer_id, ConsentPurpose(purpose)
+        except ValueError as error:
+            raise LinkInvalidError("link: not a link to unsubscribe; open the one in the newest message") from error
 
     def _page(self, path: str, purpose: Purpose, expires_at: datetime, *subject: str) -> str:
         if not self._pages_url:

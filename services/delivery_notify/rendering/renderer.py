@@ -145,9 +145,10 @@ class Renderer:
         variables["subject"] = heading = " ".join(subject.split())
         variables["preheader"] = layout_filters.first_paragraph(blocks.text_of("body"))
         html = blocks.html(self._html_of("layout.html"))
-        brief = " ".join(filter(None, (f"[{self.shop.name}]", heading, variables["link"])))
+        unsubscribe_url = variables["unsubscribe_link"]
+        brief = " ".join(filter(None, (f"[{self.shop.name}]", heading, variables["link"], unsubscribe_url)))
         subject = phrases.mail_subject(self.shop.name, heading, variables["subject_order_id"], content.language)
-        return RenderedMessage(subject, _collapse_empty_lines(text), html, brief)
+        return RenderedMessage(subject, _collapse_empty_lines(text), html, brief, unsubscribe_url)
 
     def render_group(self, contents: Sequence[NoticeContent]) -> RenderedMessage:
         """Render several notices to one customer as one message, each under its own heading."""

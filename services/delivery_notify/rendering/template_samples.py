@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from libs.common.decisions.ids import derived_id
+from libs.common.events.loyalty import Title
 from libs.common.events.notices import DecidedBy, NoticeKind
 from libs.common.events.values import Choice, Language, Reason, Remedy
 from services.delivery_notify.domain.notices import NoticeFacts, NoticeLine
@@ -24,6 +25,18 @@ MONEY: dict[str, Any] = {"amount": Decimal("3800"), "currency": "JPY"}
 REQUEST: dict[str, Any] = {"previous_day": PREVIOUS_DAY}
 SHIPS_ON = date(2027, 3, 19)
 
+NO_ORDER: dict[str, Any] = {"lines": (), "purchase_count": None}
+TITLES = tuple(
+    Title(code=code, language=language, text=text)
+    for code, language, text in (
+        ("silver", "ja", "シルバー会員"),
+        ("silver", "en", "Silver"),
+        ("free_gift_wrap", "ja", "ギフト包装無料"),
+        ("free_gift_wrap", "en", "Free gift wrapping"),
+        ("new_year", "ja", "新春キャンペーン"),
+        ("new_year", "en", "the New Year campaign"),
+    )
+)
 SAMPLES: dict[str, tuple[NoticeKind, dict[str, Any]]] = {
     "accepted, replacement": (
         NoticeKind.ISSUE_ACCEPTED,
@@ -94,6 +107,16 @@ SAMPLES: dict[str, tuple[NoticeKind, dict[str, Any]]] = {
         NoticeKind.POINTS_EXPIRING,
         {"lines": (), "purchase_count": None, "points": 1, "balance": 1, "as_of": PREVIOUS_DAY},
     ),
+    "birthday points": (NoticeKind.BIRTHDAY_POINTS, {**NO_ORDER, **POINTS}),
+    "campaign points": (
+        NoticeKind.CAMPAIGN_POINTS,
+        {**NO_ORDER, **POINTS, "campaigns": ("new_year",), "titles": TITLES},
+    ),
+    "tier reached": (
+        NoticeKind.TIER_REACHED,
+        {**NO_ORDER, "tier": "silver", "perks": ("free_gift_wrap", "a_perk_of_the_shop"), "titles": TITLES},
+    ),
+    "tier reached, no perks": (NoticeKind.TIER_REACHED, {**NO_ORDER, "tier": "silver", "titles": TITLES}),
     "reopened": (NoticeKind.ISSUE_REOPENED, {"next_update_by": DAY}),
     "cancelled by staff": (NoticeKind.ISSUE_CANCELLED, {"code": "not_as_reported"}),
     "cancelled": (NoticeKind.ISSUE_CANCELLED, {"code": "customer_request"}),

@@ -8,9 +8,11 @@ from typing import Any
 
 from libs.common.decisions.fast_replace import replace
 from libs.common.decisions.shop_calendar import ShopCalendar
+from libs.common.events.loyalty.titles import title_of
 from libs.common.events.notices import NoticeKind
 from libs.common.events.values import Language
 from libs.common.web.carriers import carrier_name, tracking_url
+from services.delivery_notify.domain.loyalty_news import ADVERTISING
 from services.delivery_notify.domain.notices import NoticeFacts, NoticeLine
 from services.delivery_notify.rendering.content import NoticeContent
 from services.delivery_notify.rendering.links import NoticeLinks
@@ -25,6 +27,7 @@ VARIABLES = frozenset({
     "survey_link", "day", "previous_day", "next_update", "money", "remaining", "points", "layout", "subject",
     "sections", "seller", "reported", "report_link", "carrier", "tracking_link", "signature", "logo",
     "color", "preheader", "subject_order_id", "choose", "requested",
+    "unsubscribe_link", "tier", "perks", "campaigns",
 })
 # fmt: on
 """Names that a template may use; the linter rejects all others."""
@@ -50,7 +53,7 @@ class TemplateVariables:
             "logo": self.shop.logo_url,
             "color": self.shop.color,
             "order_id": _one_line(content.order_id),
-            "subject_order_id": "" if content.kind == NoticeKind.POINTS_EXPIRING else _one_line(content.order_id),
+            "subject_order_id": "" if content.kind in ABOUT_NO_ORDER else _one_line(content.order_id),
             "greeting": phrases.greeting(_one_line(content.recipient_name), language),
             "thanks": _closing(content),
             "reported": phrases.reported(facts.reason, [_item(line) for line in facts.lines], language),
@@ -67,6 +70,8 @@ class TemplateVariables:
             "requested": PHRASES[language].requests.get(facts.plan or "", ""),
             "missing": [PHRASES[language].missing.get(name, name) for name in facts.missing],
             "link": "",
+            "unsubscribe_link": self._unsubscribe_link(content),
+            **_titles(facts, language),
             **self._page_links(content),
             **self._choice(content, facts),
             **_dates(facts, language),
@@ -89,6 +94,11 @@ class TemplateVariables:
             "status_link": self.links.status_url(issue_id, written_at, for_recipient=content.facts.for_recipient),
             "survey_link": self.links.survey_url(issue_id, written_at) if resolved else "",
         }
+
+    def _unsubscribe_link(self, content: NoticeContent) -> str:
+        if content.kind not in ADVERTISING or content.written_at is None:
+            return ""
+        return self.links.unsubscribe_url(content.customer_id, content.written_at)
 
     def _choice(self, content: NoticeContent, facts: NoticeFacts) -> dict[str, Any]:
         language = content.language
@@ -118,6 +128,19 @@ def _money(facts: NoticeFacts, language: Language) -> dict[str, str]:
     }
 
 
+def _titles(facts: NoticeFacts, language: Language) -> dict[str, Any]:
+    """Return the titles of tier, perks and campaigns in the language of the recipient."""
+
+    def titled(code: str) -> str:
+        return _one_line(title_of(code, facts.titles, language))
+
+    return {
+        "tier": titled(facts.tier) if facts.tier else "",
+        "perks": [titled(code) for code in facts.perks],
+        "campaigns": phrases.join_items([titled(code) for code in facts.campaigns], language),
+    }
+
+
 def _date(language: Language, day: date | None) -> str:
     if day is None:  # babel would write today's date
         raise ValueError("date: the fact is missing; test for it before")
@@ -129,6 +152,9 @@ def _points(language: Language, points: int | None) -> str:
         raise ValueError("points: the fact is missing; test for it before")
     return phrases.localized_points(points, language)
 
+
+ABOUT_NO_ORDER = ADVERTISING | {NoticeKind.POINTS_EXPIRING}
+"""Notices that name no order: the one they hang on only says whom to write to."""
 
 ASKS_FOR_REPORT = frozenset({NoticeKind.BUYER_WARNED, NoticeKind.CHANGE_OVERTAKEN})
 """Notices with a link to the report form."""
@@ -166,7 +192,7 @@ def _closing(content: NoticeContent) -> str:
         return ""
     if content.kind in TROUBLE:
         return PHRASES[content.language].patience
-    about_an_order = content.kind != NoticeKind.POINTS_EXPIRING
+    about_an_order = content.kind not in ABOUT_NO_ORDER
     last_item = content.last_purchased_item if about_an_order else None
     count = content.facts.purchase_count or (content.purchase_count if about_an_order else None)
     if content.facts.for_recipient:

@@ -21,6 +21,7 @@ from libs.common.messaging.signal import WakeSignal
 from libs.common.postgres.pool import is_transient
 from libs.common.runtime.service import Service
 from services.delivery_notify.channels.channel import Channel, EncodedMessage, SendOutcome, SendStatus
+from services.delivery_notify.domain.loyalty_news import ADVERTISING
 from services.delivery_notify.rendering.renderer import Renderer
 from services.delivery_notify.sending import delivery_outcomes
 from services.delivery_notify.sending.circuit_breaker import CircuitBreaker
@@ -168,4 +169,6 @@ class Sender:
         if contact is None or outcome.status == SendStatus.SENT:
             return ()
         excluded = {name, *notice.failed_channels, *contact.suppressed}
+        if notice.kind in ADVERTISING:
+            excluded |= self._channels.keys() - contact.consents
         return [channel for channel in self._channels if channel not in excluded and contact.address(channel)]

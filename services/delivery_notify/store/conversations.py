@@ -24,6 +24,7 @@ from libs.common.postgres.pool import Connection
 from libs.common.telemetry.log_context import current_trace
 from services.delivery_notify.domain.conversation import Conversation
 from services.delivery_notify.domain.decide import decide
+from services.delivery_notify.domain.loyalty_news import announce, is_gift
 from services.delivery_notify.domain.notices import (
     AddressRequested,
     ContactRecorded,
@@ -49,6 +50,9 @@ _FACTS = TypeAdapter(NoticeFacts)
 _CUSTOMER_KEY_PREFIX = " customer "
 """Begins the key of an event about a customer and no order. The id of an order never begins with a space."""
 
+_GIFT_KEY_PREFIX = " gift "
+"""Begins the key of a gift to a customer, of which only those who consented may hear."""
+
 
 class Conversations:
     """Aggregate of this service: one conversation per order."""
@@ -56,8 +60,9 @@ class Conversations:
     name = "conversations"
     is_read_model = False
 
-    def __init__(self, rules: NotificationRules) -> None:
-        self.rules, self.calendar = rules, rules.calendar
+    def __init__(self, rules: NotificationRules, *, advertises: bool = True) -> None:
+        """`advertises`: messages can name the seller with its address, without which no gift may be announced."""
+        self.rules, self.calendar, self._advertises = rules, rules.calendar, advertises
         self.table = ConversationTable()
         self._created = False
 
@@ -74,6 +79,8 @@ class Conversations:
             return event.subject
         if kind is PointsExpiring:
             return _CUSTOMER_KEY_PREFIX + str(payload.customer_id)
+        if is_gift(payload):
+            return _GIFT_KEY_PREFIX + str(payload.customer_id) if self._advertises else None
         if kind is PointsGranted and payload.issue_id is None:
             return None
         order_id: str | None = getattr(payload, "order_id", None)
@@ -83,16 +90,21 @@ class Conversations:
         self, conn: Connection, keys: Sequence[str], events: Sequence[AnyEvent]
     ) -> dict[str, VersionedConversation]:
         """Load conversations; for a customer, an unsaved one that names only their latest order."""
-        loaded = await self.table.load(conn, [key for key in keys if not key.startswith(_CUSTOMER_KEY_PREFIX)])
-        customers = [key.removeprefix(_CUSTOMER_KEY_PREFIX) for key in keys if key.startswith(_CUSTOMER_KEY_PREFIX)]
-        for customer_id, order_id in await _latest_orders(conn, customers):
-            loaded[_CUSTOMER_KEY_PREFIX + customer_id] = VersionedConversation(0, Conversation(order_id, customer_id))
+        loaded = await self.table.load(conn, [key for key in keys if not key.startswith(" ")])
+        for prefix, query in ((_CUSTOMER_KEY_PREFIX, _LATEST_ORDERS), (_GIFT_KEY_PREFIX, _CONSENTED_ORDERS)):
+            customers = [key.removeprefix(prefix) for key in keys if key.startswith(prefix)]
+            for row in await conn.fetch(query, customers) if customers else ():
+                conversation = Conversation(row["order_id"], row["customer_id"])
+                loaded[prefix + row["customer_id"]] = VersionedConversation(0, conversation)
         return loaded
 
     def decide(
         self, state: VersionedConversation | None, event: AnyEvent, now: datetime
     ) -> tuple[VersionedConversation | None, Facts]:
         before = state.conversation if state else None
+        gift: Any = event.data
+        if is_gift(gift):
+            return state, [_with_trace(announce(before.order_id if before else None, gift, now, self.calendar))]
         after, facts = decide(before, event, now, self.rules)
         traced = [_with_trace(fact) for fact in facts]
         if after is None or after is before:
@@ -135,16 +147,19 @@ def _with_trace(fact: Fact) -> Fact:
     return replace(fact, trace=trace) if trace else fact
 
 
-async def _latest_orders(conn: Connection, customers: Sequence[str]) -> list[tuple[str, str]]:
-    """Return customers with the order of their newest contact; customers without a contact are absent."""
-    if not customers:
-        return []
-    rows = await conn.fetch(
-        """SELECT DISTINCT ON (customer_id) customer_id, order_id FROM contacts WHERE customer_id = ANY ($1)
-           ORDER BY customer_id, placed_at DESC NULLS LAST, order_id DESC""",
-        customers,
-    )
-    return [(row["customer_id"], row["order_id"]) for row in rows]
+# Customers with the order of their newest contact; customers without a contact are absent.
+_LATEST_ORDERS = """
+    SELECT DISTINCT ON (customer_id) customer_id, order_id FROM contacts WHERE customer_id = ANY ($1)
+    ORDER BY customer_id, placed_at DESC NULLS LAST, order_id DESC"""
+# Only customers whose newest statement about some channel is a consent.
+_CONSENTED_ORDERS = """
+    SELECT DISTINCT ON (c.customer_id) c.customer_id, c.order_id FROM contacts c
+    WHERE c.customer_id = ANY ($1) AND EXISTS (
+        SELECT FROM (
+            SELECT DISTINCT ON (s.channel) s.granted FROM consents s
+            WHERE s.customer_id = c.customer_id AND s.purpose = 'loyalty'
+            ORDER BY s.channel, s.stated_at DESC, s.granted) AS newest WHERE newest.granted)
+    ORDER BY c.customer_id, c.placed_at DESC NULLS LAST, c.order_id DESC"""
 
 
 async def _save_addresses(conn: Connection, rows: Sequence[AddressRequested]) -> None:

@@ -12,6 +12,7 @@ from libs.common.postgres.pool import Connection
 from libs.common.privacy.customer_merges import Merge, current_customer
 from services.delivery_notify.domain.conversation import Conversation
 from services.delivery_notify.domain.decide import MERGED
+from services.delivery_notify.store.consents import move_consents
 from services.delivery_notify.store.conversation_table import ConversationTable, VersionedConversation
 from services.delivery_notify.store.conversations import Conversations
 from services.delivery_notify.store.preferences import move_preferences
@@ -38,6 +39,7 @@ async def move_customer(conn: Connection, merge: Merge, now: datetime) -> None:
     await conn.execute(_MOVE_CONTACTS, former, remaining, timeout=300)
     await conn.execute(_MOVE_NOTICES, former, remaining, orders, timeout=300)
     await move_preferences(conn, former, remaining)
+    await move_consents(conn, former, remaining)
 
 
 async def _move_conversations(conn: Connection, orders: list[str], merge: Merge, now: datetime) -> None:

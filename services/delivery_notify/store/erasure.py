@@ -7,6 +7,7 @@ from libs.common.postgres.column_keys import keys_of
 from libs.common.postgres.pool import Connection
 from libs.common.postgres.retention import Sweep
 from libs.common.privacy.erasure import Erasure, erase_dead_letters
+from services.delivery_notify.store.consents import withdraw_consents
 
 _IDS = """
     SELECT order_id AS id FROM contacts WHERE customer_id = $1
@@ -55,3 +56,4 @@ async def erase(conn: Connection, erasure: Erasure) -> None:
     await conn.execute(_SUPPRESSED, erasure.customer_id, erasure.until, keys_of(conn).lookup_key, timeout=300)
     for statement in (_DIGESTS, _WITHDRAWN, _CONTACTS, _PREFERENCES):
         await conn.execute(statement, erasure.customer_id, erasure.until, timeout=300)
+    await withdraw_consents(conn, erasure.customer_id, erasure.until)

@@ -7,13 +7,18 @@ from typing import Any
 from uuid import UUID
 
 from libs.common.decisions.fast_dataclass import dataclass
+from libs.common.events.customers import ConsentPurpose
 from libs.common.events.values import language_of
 from libs.common.postgres.batch import columns
 from libs.common.postgres.column_keys import ColumnKeys, keys_of
 from libs.common.postgres.pool import Connection
+from services.delivery_notify.domain.loyalty_news import ADVERTISING
 from services.delivery_notify.domain.routing import DEFERRABLE, RecipientContact
 from services.delivery_notify.store import contacts
 from services.delivery_notify.store.preferences import line_and_phone
+
+COUNTED = DEFERRABLE | ADVERTISING
+"""Kinds that the daily limit may defer, so that messages are counted for them."""
 
 NO_REFS = "[]"
 """No promise is announced or broken; the case of most notices."""
@@ -105,7 +110,12 @@ _CLAIM = """
                ('sms', keyed_digest($5, coalesce(
                    p.phone_digest, sha256(convert_to(lower(coalesce(p.phone, a.phone)), 'UTF8')), a.phone_digest))),
                ('line', keyed_digest($5, coalesce(
-                   p.line_digest, sha256(convert_to(lower(p.line_user_id), 'UTF8'))))))) AS suppressed
+                   p.line_digest, sha256(convert_to(lower(p.line_user_id), 'UTF8'))))))) AS suppressed,
+           CASE WHEN n.kind = ANY ($6) THEN ARRAY(
+               SELECT s.channel FROM (
+                   SELECT DISTINCT ON (t.channel) t.channel, t.granted FROM consents t
+                   WHERE t.customer_id = n.customer_id AND t.purpose = $7
+                   ORDER BY t.channel, t.stated_at DESC, t.granted) AS s WHERE s.granted) END AS consents
     FROM claimed n LEFT JOIN contacts c ON c.order_id = n.order_id AND (c.customer_id = n.customer_id) IS TRUE
     CROSS JOIN LATERAL (
         SELECT g.is_recipient, g.is_former,
@@ -133,6 +143,7 @@ async def claim_notices(conn: Connection, now: datetime, limit: int, lease: time
     At most one per order, except for batched notices, which are sent together.
     """
     keys = keys_of(conn)
+    parameters = (now, limit, lease, COUNTED, keys.lookup_key, ADVERTISING, ConsentPurpose.LOYALTY)
     return [
         ClaimedNotice(
             row["notice_id"],
@@ -157,7 +168,7 @@ async def claim_notices(conn: Connection, now: datetime, limit: int, lease: time
             row["next_update_by"],
             row["wait_until"],
         )
-        for row in await conn.fetch(_CLAIM, now, limit, lease, DEFERRABLE, keys.lookup_key)
+        for row in await conn.fetch(_CLAIM, *parameters)
     ]
 
 
@@ -178,6 +189,7 @@ def _contact(row: Any, keys: ColumnKeys) -> RecipientContact:
         tuple(row["channels"] or ()),
         frozenset(row["suppressed"]),
         row["last_purchased_item"],
+        consents=frozenset(row["consents"] or ()),
     )
 
 

@@ -16,7 +16,7 @@ ZERO = Decimal(0)
 
 @dataclass(frozen=True)
 class Award:
-    """Result of a rule: points (0 for none), rule name and version, and the inputs of the calculation."""
+    """Result of a rule: points (0 for none), rule name and version, the inputs of the calculation, and campaigns."""
 
     points: int
     rule: str
@@ -26,6 +26,7 @@ class Award:
     hold_days: int = 0
     validity_days: int = 365
     inputs: Mapping[str, Any] = field(default_factory=dict)
+    campaigns: tuple[str, ...] = ()
 
     def inputs_text(self) -> str:
         return json.dumps(self.inputs, ensure_ascii=False, sort_keys=True)

@@ -30,6 +30,8 @@ def grant(decision: LedgerDecision, award: Award, cause: str, kind: GrantKind, *
         expires_on=lot.expires_on,
         counts_for_tier=lot.counts_for_tier,
         vests_at=vests_at,
+        campaigns=award.campaigns,
+        titles=decision.award_rules.titles_of(*award.campaigns),
     )
     decision.emit(granted)
     start_vesting(decision, lot, vests_at)

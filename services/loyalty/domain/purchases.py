@@ -122,7 +122,10 @@ def _award_due(decision: LedgerDecision, purchase: PurchaseValue, lots: list[Poi
     fixed_rate = lots[0].inputs.get("rate") if lots else None
     per_unit = Decimal(fixed_rate) if fixed_rate else purchase_rate(rules, purchase.currency, tier, decision.today)
     points = purchase_points(amount, per_unit)
-    return purchase_award(rules, points, amount, purchase.currency, tier, decision.today, per_unit)
+    award = purchase_award(rules, points, amount, purchase.currency, tier, decision.today, per_unit)
+    # The first grant fixes the rate, and announces the campaigns that are part of it.
+    active = () if lots else rules.active_campaigns(GrantKind.PURCHASE, decision.today)
+    return replace(award, campaigns=tuple(campaign.name for campaign in active))
 
 
 def _reverse_newest(decision: LedgerDecision, lots: list[PointsLot], points: int, cause: str, text: str) -> None:

@@ -70,5 +70,7 @@ def _set_tier(decision: LedgerDecision, before: Tier, after: Tier) -> None:
         until=decision.rules.local_date(until) if until else None,
         rule_version=decision.award_rules.version,
         changed_at=decision.now,
+        raised=after.min_points > before.min_points,
+        titles=decision.award_rules.titles_of(after.name, *after.perks),
     )
     decision.emit(changed)

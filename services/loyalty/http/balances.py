@@ -1,4 +1,4 @@
-"""Balance of a customer, now or at a past moment. For the storefront and staff, by API key."""
+"""Balance of a customer, now or at a past moment, and perks. For the storefront and staff, by API key."""
 
 from datetime import date, datetime
 from typing import Annotated, Any
@@ -6,7 +6,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel
 
-from libs.common.events.values import UtcTime
+from libs.common.events.loyalty.titles import title_of
+from libs.common.events.values import Language, UtcTime
+from libs.common.events.values.people import LanguageTag
 from libs.common.http.api_keys import require_caller
 from libs.common.privacy.customer_merges import current_customer
 from libs.common.runtime.dependencies import CurrentService
@@ -72,6 +74,47 @@ async def balance(
         tier=tier.name if tier else None,
         tier_until=membership["until"] if membership else None,
         perks=tier.perks if tier else (),
+    )
+
+
+class Perk(BaseModel):
+    """A perk, with its title in the requested language."""
+
+    code: str
+    title: str
+
+
+class Perks(BaseModel):
+    """Tier of a customer and the perks that come with it."""
+
+    customer_id: str
+    tier: str | None = None
+    tier_title: str | None = None
+    tier_until: datetime | None = None
+    perks: tuple[Perk, ...] = ()
+
+
+@router.get("/perks")
+async def perks(
+    service: CurrentService,
+    ledger: CurrentLedger,
+    customer_id: CustomerId,
+    language: Annotated[LanguageTag, Query(description="BCP 47 tag of the titles' language.")] = Language.JA,
+) -> Perks:
+    """Return the perks that the customer may use now; those of the first tier for an unknown customer."""
+    async with service.pool.acquire() as conn:
+        membership = await queries.membership(conn, await current_customer(conn, customer_id))
+    rules = ledger.rules.award
+    tier = rules.tier(membership["tier"] if membership else "")
+    if tier is None:
+        return Perks(customer_id=customer_id)
+    titles = rules.titles_of(tier.name, *tier.perks)
+    return Perks(
+        customer_id=customer_id,
+        tier=tier.name,
+        tier_title=title_of(tier.name, titles, language),
+        tier_until=membership["until"] if membership else None,
+        perks=tuple(Perk(code=code, title=title_of(code, titles, language)) for code in tier.perks),
     )
 
 

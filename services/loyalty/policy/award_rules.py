@@ -13,7 +13,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from libs.common.events.loyalty import GrantKind, LegalBasis
+from libs.common.events.loyalty import GrantKind, LegalBasis, Title
 from libs.common.events.values import Currency, Fault, Reason
 
 RuleName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")]
@@ -21,6 +21,8 @@ Share = Annotated[Decimal, Field(ge=0, le=1)]
 Factor = Annotated[Decimal, Field(ge=0, le=100)]
 Amount = Annotated[int, Field(ge=0, le=1_000_000)]
 Days = Annotated[int, Field(ge=0, le=3650)]
+LanguageCode = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[a-z0-9]{2,8})*$")]
+TitleText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
 
 
 class RuleSection(BaseModel):
@@ -154,7 +156,10 @@ class PremiumLimit(RuleSection):
 
 
 class AwardRules(RuleSection):
-    """One version of the rules. Points stay pending for `hold_days` before they can be spent."""
+    """One version of the rules. Points stay pending for `hold_days` before they can be spent.
+
+    `titles` are the names of tiers, perks and campaigns for customers, by code and language.
+    """
 
     version: RuleName
     hold_days: Annotated[int, Field(ge=0, le=365)]
@@ -174,11 +179,13 @@ class AwardRules(RuleSection):
     tiers: tuple[Tier, ...] = ()
     campaigns: tuple[Campaign, ...] = ()
     premium_limits: tuple[PremiumLimit, ...] = ()
+    titles: dict[RuleName, dict[LanguageCode, TitleText]] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         self._check_cases()
         self._check_names()
+        self._check_titles()
         if self.tiers and self.tiers[0].min_points:
             raise ValueError("tiers: the first tier must have min_points = 0, since every customer is in a tier")
         if any(lower.min_points >= higher.min_points for lower, higher in pairwise(self.tiers)):
@@ -198,6 +205,14 @@ class AwardRules(RuleSection):
             fault, reason = min(open_cases)
             raise ValueError(
                 f"rules: no rule for fault {fault.value!r} with reason {reason.value!r}; add one (points may be 0)"
+            )
+
+    def _check_titles(self) -> None:
+        perks = {perk for tier in self.tiers for perk in tier.perks}
+        known = perks | {tier.name for tier in self.tiers} | {campaign.name for campaign in self.campaigns}
+        if unknown := sorted(self.titles.keys() - known):
+            raise ValueError(
+                f"titles: {', '.join(unknown)}: no tier, perk or campaign has this code; correct or remove"
             )
 
     def _check_names(self) -> None:
@@ -234,6 +249,14 @@ class AwardRules(RuleSection):
             for campaign in self.campaigns
             if kind in campaign.kinds and campaign.first_day <= day <= campaign.last_day
         ]
+
+    def titles_of(self, *codes: str) -> tuple[Title, ...]:
+        """Return the titles of these codes, as far as the rules have any."""
+        return tuple(
+            Title(code=code, language=language, text=text)
+            for code in codes
+            for language, text in self.titles.get(code, {}).items()
+        )
 
     def premium_limit(self, currency: str) -> PremiumLimit | None:
         return next((limit for limit in self.premium_limits if limit.currency == currency), None)

@@ -1,6 +1,6 @@
 """Events of the points ledger, per customer. No personal data and no internal notes of staff."""
 
-from libs.common.events.loyalty.base import LoyaltyEvent, Points, TextCode
+from libs.common.events.loyalty.base import LoyaltyEvent, Points, TextCode, Title
 from libs.common.events.loyalty.grants import (
     GrantKind,
     LegalBasis,
@@ -37,5 +37,6 @@ __all__ = [
     "PointsWithheld",
     "TextCode",
     "TierChanged",
+    "Title",
     "WithheldCode",
 ]

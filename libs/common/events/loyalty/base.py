@@ -7,7 +7,7 @@ from pydantic import Field, StringConstraints
 
 from libs.common.events import topics
 from libs.common.events.envelope import Payload
-from libs.common.events.values import Identifier
+from libs.common.events.values import Identifier, Value
 
 Points = Annotated[int, Field(ge=1)]
 
@@ -30,3 +30,14 @@ class LoyaltyEvent(Payload):
     """Idempotency key of the entry: one cause moves points at most once."""
     text: TextCode | None = None
     """Code of the text for the customer; the event's other fields are its parameters."""
+
+
+class Title(Value):
+    """Name of a tier, perk or campaign for customers, in one language."""
+
+    code: TextCode
+    """Tier, perk or campaign."""
+    language: Annotated[str, StringConstraints(max_length=35)]
+    """Language, a BCP 47 tag."""
+    text: Annotated[str, StringConstraints(min_length=1, max_length=100)]
+    """Name."""

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from libs.common.events import topics
 from libs.common.events.envelope import Payload
-from libs.common.events.loyalty.base import LoyaltyEvent, Points, TextCode
+from libs.common.events.loyalty.base import LoyaltyEvent, Points, TextCode, Title
 from libs.common.events.values import Day, Identifier, UtcTime
 
 
@@ -52,6 +52,10 @@ class PointsGranted(LoyaltyEvent):
     """True if the points count towards the tier."""
     vests_at: UtcTime | None = None
     """Time at which the points can be spent."""
+    campaigns: tuple[str, ...] = ()
+    """Codes of the campaigns that raised the points."""
+    titles: tuple[Title, ...] = ()
+    """Titles of the campaigns for customers."""
 
 
 class PointsVested(LoyaltyEvent):

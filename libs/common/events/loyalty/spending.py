@@ -7,7 +7,7 @@ from pydantic import Field
 
 from libs.common.events import topics
 from libs.common.events.envelope import Payload
-from libs.common.events.loyalty.base import LoyaltyEvent, Points, TextCode
+from libs.common.events.loyalty.base import LoyaltyEvent, Points, TextCode, Title
 from libs.common.events.values import Day, Identifier, UtcTime
 
 
@@ -103,3 +103,7 @@ class TierChanged(Payload):
     """Version of the tier rules."""
     changed_at: UtcTime
     """Time of the change."""
+    raised: bool | None = None
+    """True if the new tier is above the previous one."""
+    titles: tuple[Title, ...] = ()
+    """Titles of the tier and its perks for customers."""

@@ -25,6 +25,7 @@ class Phrases:
     `points` and `ordinal` have one text per plural form of the language (CLDR). `thanks` is the closing line of the
     `first` order, of a `counted` one and of another, `_after` where the last purchase is known. `reported` is what the
     customer reported, as part of the `apology`; its items are written by `reported_item` and joined by `reported_join`.
+    `why_advertised` and `unsubscribe` end every message that needs consent.
     """
 
     __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
@@ -57,6 +58,8 @@ class Phrases:
     thanks: Mapping[str, str]
     subject: Mapping[str, str]
     signature: Mapping[str, str]
+    why_advertised: str
+    unsubscribe: str
 
 
 PHRASES = read_texts(Phrases, "phrases")

@@ -1,0 +1,72 @@
+"""Consents to advertising: recorded as evidence, withdrawn by a link.
+
+The Act on Regulation of Transmission of Specified Electronic Mail (特定電子メールの送信の適正化等に関する法律), article
+3, requires consent and a record of it. Statements are append-only rows; of each purpose and channel the newest counts.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import ClassVar
+
+from libs.common.decisions.facts import Fact, Facts, Ignored, Record
+from libs.common.decisions.fast_dataclass import dataclass
+from libs.common.events.customers import ConsentChannel, ConsentPurpose, CustomerConsentChanged
+from libs.common.events.envelope import Payload
+from libs.common.events.registry import AnyEvent
+
+UNSUBSCRIBED = "unsubscribe_link"
+"""Source of a withdrawal by the link in a message."""
+
+
+class Unsubscribe(Payload):
+    """Command of the unsubscribe page: a customer withdraws consent on every channel. It never leaves the service."""
+
+    TYPE: ClassVar = "customer.unsubscribe.v1"
+
+    customer_id: str
+    purpose: ConsentPurpose
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentStated(Record):
+    """Row of evidence: consent or its withdrawal, by the time at which the customer stated it."""
+
+    customer_id: str
+    purpose: ConsentPurpose
+    channel: ConsentChannel
+    stated_at: datetime
+    granted: bool
+    source: str
+    recorded_at: datetime
+
+
+def decide(event: AnyEvent, now: datetime) -> Facts:
+    """Return the rows of one statement. Needs no state, and is total over all events in any order."""
+    match event.data:
+        case CustomerConsentChanged() as stated:
+            return [_row(stated, now)]
+        case Unsubscribe(customer_id=customer_id, purpose=purpose):
+            return _withdrawn(customer_id, purpose, now)
+    return [Ignored("not_subscribed")]
+
+
+def _row(stated: CustomerConsentChanged, now: datetime) -> ConsentStated:
+    """A time in the future would outdate later statements, so it counts as now."""
+    at = min(stated.changed_at, now)
+    return ConsentStated(stated.customer_id, stated.purpose, stated.channel, at, stated.granted, stated.source, now)
+
+
+def _withdrawn(customer_id: str, purpose: ConsentPurpose, now: datetime) -> Sequence[Fact]:
+    """Withdraw consent on every channel, and publish that for the shop."""
+    facts: list[Fact] = []
+    for channel in ConsentChannel:
+        stated = CustomerConsentChanged(
+            customer_id=customer_id,
+            purpose=purpose,
+            channel=channel,
+            granted=False,
+            source=UNSUBSCRIBED,
+            changed_at=now,
+        )
+        facts += [_row(stated, now), stated]
+    return facts
