@@ -27,8 +27,9 @@ cp -Rp "$backups/base/$chosen/." "$data/"
 {
     echo "restore_command = 'gzip -dc \"$backups/wal/%f.gz\" > \"%p\"'"
     echo "recovery_target_action = 'promote'"
-    # Postgres knows no abbreviation of a time zone, such as Z, when it reads this.
-    [ -z "$until" ] || echo "recovery_target_time = '$(echo "$until" | sed 's/T/ /; s/Z$/+00/')'"
+    # Postgres knows no abbreviation of a time zone, such as Z, when it reads this. Without a time the line removes that of
+    # an earlier restore, which the copy holds.
+    echo "recovery_target_time = '$(echo "$until" | sed 's/T/ /; s/Z$/+00/')'"
 } >> "$data/postgresql.auto.conf"
 touch "$data/recovery.signal"
 echo "restored $chosen ${until:+until $until}; start Postgres"
