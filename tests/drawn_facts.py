@@ -42,6 +42,7 @@ from libs.common.events.values import (
     Remedy,
     ShippedLine,
 )
+from libs.common.events.warehouse import ItemReceived
 from tests.contracts.building import ModelBuilder
 
 Facts: TypeAlias = Mapping[type[Payload], st.SearchStrategy[Any]]
@@ -247,6 +248,9 @@ def _about_one_thing(fact: Payload) -> Payload:
         number = getattr(fact, f"{kind}_id", None)
         if isinstance(number, UUID) and number.int < 100:
             changes[f"{kind}_id"] = derived_id(kind, issue_id or order_id, number.int)
+    if isinstance(fact, ItemReceived) and fact.receipt_id:  # a gate never gives one id to two boxes
+        content = fact.model_dump_json(exclude={"receipt_id"})
+        changes["receipt_id"] = f"gate-{derived_id('receipt', content)}"
     return fact.model_copy(update=changes)
 
 

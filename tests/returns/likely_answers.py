@@ -72,7 +72,7 @@ def _to_collection(order: Any, now: Any) -> list[Payload]:
     return [
         CollectionBooked(**ids, window=TimeWindow(day=order.earliest_date)),
         CollectionCollected(**ids, collected_at=now),
-        ItemReceived(**received, lines=lines, receipt_id=f"gate-{order.collection_id}"),
+        ItemReceived(**received, lines=lines, receipt_id=f"gate-{order.collection_id}-{now:%d%H}"),
         ItemReceived(**received, lines=lines[:1]),
         ItemReceived(received_at=now, lines=lines[:1], order_id=order.order_id),
         ItemInspected(issue_id=order.issue_id, lines=looked, inspected_at=now),
