@@ -12,6 +12,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from libs.common.postgres.pool import strip_row_values
+from libs.common.telemetry import log_context
+from libs.common.telemetry.trace_context import REQUEST_TRACE
 
 log = logging.getLogger(__name__)
 
@@ -129,5 +131,6 @@ async def _on_unexpected_error(request: Request, error: Exception) -> JSONRespon
     # The route template and not the path: the path may hold a signed link.
     route = getattr(request.scope.get("route"), "path", "unknown")
     strip_row_values(error)
-    log.error("failed request method=%s route=%s", request.method, route, exc_info=error)
+    with log_context.about_issue(request.path_params.get("issue_id"), request.scope.get(REQUEST_TRACE)):
+        log.error("failed request method=%s route=%s", request.method, route, exc_info=error)
     return Problem(500, "internal", "Internal error; the call may be repeated.").response()

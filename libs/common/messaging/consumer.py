@@ -13,7 +13,7 @@ import logging
 import random
 from collections import Counter, defaultdict, deque
 from collections.abc import Collection, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from operator import attrgetter
@@ -45,7 +45,7 @@ from libs.common.messaging.subscription import Subscription
 from libs.common.postgres.pool import Connection, Pool, describe, is_transient, strip_row_values
 from libs.common.privacy.customer_merges import rank
 from libs.common.telemetry import log_context
-from libs.common.telemetry.trace_context import carrier_of_record
+from libs.common.telemetry.trace_context import Carrier, carrier_of_record
 
 log = logging.getLogger(__name__)
 
@@ -80,6 +80,11 @@ class ParsedRecord:
         return self.subscription.topic
 
     @property
+    def trace(self) -> Carrier | None:
+        headers = self.record.headers
+        return carrier_of_record(headers) if headers else None
+
+    @property
     def partition(self) -> TopicPartition:
         return TopicPartition(self.record.topic, self.record.partition)
 
@@ -90,7 +95,7 @@ Batch = Sequence[ParsedRecord]
 def _log_failure(failed: ParsedRecord) -> None:
     record = failed.record
     message = "failed to apply record aggregate=%s topic=%s partition=%d offset=%d"
-    with log_context.about(failed.event) if failed.event else nullcontext():
+    with log_context.about(failed.event, failed.trace):
         log.exception(message, failed.aggregate.name, record.topic, record.partition, record.offset)
 
 
@@ -294,7 +299,8 @@ class Consumer:
 
     def _id_reused(self, each: ParsedRecord, event: AnyEvent) -> DeadLetter:
         self.runner.counters.add("anomaly", "id_reused")
-        log.warning("detected anomaly aggregate=%s reason=id_reused topic=%s", each.aggregate.name, each.record.topic)
+        with log_context.about(event, each.trace):
+            log.warning("detected anomaly aggregate=%s reason=id_reused topic=%s", each.aggregate.name, each.topic)
         error = f"id: {event.id!r} of source {event.source!r} was used before for another payload; use a new id"
         return DeadLetter(each.record, DeadLetterReason.ID_REUSED, error)
 
@@ -327,8 +333,7 @@ def _pause(attempt: int) -> float:
 
 def _incoming(each: ParsedRecord) -> Incoming:
     assert each.event is not None, "a record without an event is a dead letter"
-    headers = each.record.headers
-    return Incoming(each.event, carrier_of_record(headers) if headers else None)
+    return Incoming(each.event, each.trace)
 
 
 def _by_topic(batch: Batch) -> list[Batch]:

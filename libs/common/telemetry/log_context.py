@@ -14,6 +14,7 @@ from libs.common.telemetry.trace_context import Carrier, trace_id_of
 _Current: TypeAlias = tuple[AnyEvent | None, Carrier | None]
 
 _current: ContextVar[_Current | None] = ContextVar("event", default=None)
+_issue: ContextVar[str | None] = ContextVar("issue", default=None)
 
 
 def enter(event: AnyEvent | None, trace: Carrier | None) -> "Token[_Current | None]":
@@ -34,6 +35,17 @@ def about(event: AnyEvent | None, trace: Carrier | None = None) -> Iterator[None
         leave(token)
 
 
+@contextmanager
+def about_issue(issue_id: object, trace: Carrier | None) -> Iterator[None]:
+    """Add this issue and trace to log lines of this block, where no event is being decided."""
+    token, issue = enter(None, trace), _issue.set(str(issue_id) if issue_id else None)
+    try:
+        yield
+    finally:
+        _issue.reset(issue)
+        leave(token)
+
+
 def current_trace() -> Carrier | None:
     """Return the trace context of the event or request that is being processed, or None."""
     current = _current.get()
@@ -49,7 +61,8 @@ def current_trace_id() -> str | None:
 def fields() -> dict[str, str]:
     """Return `event_id`, `event_type`, `issue_id` and `trace_id`, as far as they are known."""
     event, trace = _current.get() or (None, None)
-    found: dict[str, str] = {}
+    issue = _issue.get()
+    found: dict[str, str] = {"issue_id": issue} if issue else {}
     if event is not None:
         issue_id = getattr(event.data, "issue_id", None)
         found = {"event_id": event.id, "event_type": event.type, **({"issue_id": str(issue_id)} if issue_id else {})}

@@ -105,6 +105,10 @@ class Metrics:
         """Return all values in Prometheus' text format."""
         return generate_latest(self._registry)
 
+    def flush(self) -> None:
+        """Export all values now."""
+        self._provider.force_flush()
+
     def shutdown(self) -> None:
         self._provider.shutdown()
 

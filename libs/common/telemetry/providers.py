@@ -39,10 +39,11 @@ def otlp_metric_readers(endpoint: str | None) -> list[MetricReader]:
     """
     if not endpoint or os.environ.get("OTEL_METRICS_EXPORTER") == "none":
         return []
-    from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
     from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 
-    exporter = OTLPMetricExporter(endpoint=f"{endpoint.rstrip('/')}/v1/metrics", session=_session_without_redirects())
+    from libs.common.telemetry.metric_export import OtlpMetricExporter
+
+    exporter = OtlpMetricExporter(f"{endpoint.rstrip('/')}/v1/metrics", _session_without_redirects())
     return [PeriodicExportingMetricReader(exporter, 15_000)]
 
 

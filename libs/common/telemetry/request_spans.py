@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from libs.common.events.envelope import TRACE_HEADERS
-from libs.common.telemetry.trace_context import Carrier, carrier_of
+from libs.common.telemetry.trace_context import REQUEST_TRACE, Carrier, carrier_of
 from libs.common.telemetry.tracing import Tracing
 
 _TRACE_HEADERS = tuple(name.encode() for name in TRACE_HEADERS)
@@ -27,6 +27,7 @@ class RequestSpans:
             return
         method = scope["method"]
         with self._tracing.request(method, _parent(scope)) as span:
+            scope[REQUEST_TRACE] = self._tracing.current()
             if span is None:
                 await self.app(scope, receive, send)
                 return

@@ -13,6 +13,9 @@ from libs.common.events.envelope import TRACE_HEADERS
 Carrier: TypeAlias = str
 """A checked trace context: a `traceparent` of version 00, then a space and the `tracestate` if there is one."""
 
+REQUEST_TRACE = "sakidashi.trace"
+"""Key of the trace context in the ASGI scope of a request, for what is logged after its span has ended."""
+
 _TRACEPARENT, _TRACESTATE = TRACE_HEADERS
 _VERSION_00 = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _LATER_VERSION = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")

@@ -20,6 +20,7 @@ from libs.common.messaging.failpoints import failpoint
 from libs.common.messaging.signal import WakeSignal
 from libs.common.postgres.pool import is_transient
 from libs.common.runtime.service import Service
+from libs.common.telemetry import log_context
 from services.delivery_notify.channels.channel import Channel, EncodedMessage, SendOutcome, SendStatus
 from services.delivery_notify.domain.loyalty_news import ADVERTISING
 from services.delivery_notify.rendering.renderer import Renderer
@@ -158,7 +159,8 @@ class Sender:
                 encoded.append((message, channel.encode(message.draft(self._renderer, parse_facts, now))))
             except Exception as error:  # one unreadable notice must not delay the others
                 notice = message.notices[0]
-                log.exception("failed to render notice notice_id=%s kind=%s", notice.notice_id, notice.kind)
+                with log_context.about_issue(notice.issue_id, notice.trace):
+                    log.exception("failed to render notice notice_id=%s kind=%s", notice.notice_id, notice.kind)
                 cause = f"rendering_failed: {type(error).__name__}"
                 failed.append((message, SendOutcome(SendStatus.PERMANENT_FAILURE, cause)))
         return encoded, failed

@@ -10,6 +10,7 @@ from datetime import timedelta
 
 from libs.common.messaging.failpoints import failpoint
 from libs.common.runtime.service import Service
+from libs.common.telemetry import log_context
 from services.delivery_notify.channels.channel import Channel, EncodedMessage, MessageDraft, SendOutcome, SendStatus
 from services.delivery_notify.domain.staff_notices import StaffKind, StaffNoticeCreated
 from services.delivery_notify.rendering.texts.staff import StaffTexts
@@ -115,4 +116,5 @@ class StaffSender:
             await staff_notices.settle(tx.conn, notice, status, self._channel.name, cause, tx.now)
         self._service.counters.add("staff_notice", status)
         if not sent:
-            log.error("gave up staff notice id=%s kind=%s cause=%s", notice.staff_notice_id, notice.kind, cause)
+            with log_context.about_issue(notice.facts.get("issue_id"), None):
+                log.error("gave up staff notice id=%s kind=%s cause=%s", notice.staff_notice_id, notice.kind, cause)
