@@ -20,6 +20,7 @@ def _rate(metric: str, by: str, selector: str = "") -> str:
 
 
 _REQUESTS = "http_server_request_duration_seconds"
+_FAILED = '{http_response_status_code=~"5..",http_route!~"/health/.*"}'  # a probe that has to wait is no error
 _POOL = "sum by (job, db_client_connection_state) (db_client_connection_count)"
 _TOPIC = "messaging_destination_name"
 
@@ -40,7 +41,7 @@ OVERVIEW = Dashboard(
         "Errors": (
             Panel(
                 "Server errors",
-                {_rate(f"{_REQUESTS}_count", "job", '{http_response_status_code=~"5.."}'): "{{job}}"},
+                {_rate(f"{_REQUESTS}_count", "job", _FAILED): "{{job}}"},
                 "reqps",
             ),
             Panel("Dead letters", {"max by (job, reason) (sakidashi_dead_letters_open)": "{{job}} {{reason}}"}),

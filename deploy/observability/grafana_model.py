@@ -5,6 +5,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+SOURCE = {"type": "prometheus", "uid": "${datasource}"}
+"""Source of every panel: the variable at the top of a dashboard, so that a Grafana with several of them can choose."""
+
+_SOURCE_VARIABLE = {
+    "name": "datasource",
+    "label": "Prometheus",
+    "type": "datasource",
+    "query": "prometheus",
+    "current": {},
+    "hide": 0,
+    "includeAll": False,
+    "multi": False,
+    "options": [],
+    "refresh": 1,
+    "regex": "",
+}
+
 WIDTH, HEIGHT = 8, 8
 """Size of a panel on Grafana's grid of 24 columns."""
 
@@ -55,22 +72,22 @@ def to_json(dashboard: Dashboard) -> str:
         "editable": False,
         "refresh": "30s",
         "time": {"from": "now-3h", "to": "now"},
+        "templating": {"list": [_SOURCE_VARIABLE]},
         "panels": panels,
     }
     return json.dumps(model, indent=1, ensure_ascii=False) + "\n"
 
 
 def _panel(panel: Panel, number: int, position: dict[str, int]) -> dict[str, Any]:
-    source = {"type": "prometheus", "uid": "prometheus"}
     return {
         "type": panel.kind,
         "title": panel.title,
         "id": number,
         "gridPos": position,
-        "datasource": source,
+        "datasource": SOURCE,
         "fieldConfig": {"defaults": {"unit": panel.unit, "min": 0}, "overrides": []},
         "targets": [
-            {"refId": chr(ord("A") + index), "datasource": source, "expr": query, "legendFormat": legend}
+            {"refId": chr(ord("A") + index), "datasource": SOURCE, "expr": query, "legendFormat": legend}
             for index, (query, legend) in enumerate(panel.queries.items())
         ],
     }

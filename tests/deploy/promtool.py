@@ -55,24 +55,29 @@ def assert_firing(before: Scrape, after: Scrape, *expected: str) -> None:
     """
     unknown = set(expected) - {rule["alert"] for rule in ALERTS}
     assert not unknown, f"no alert has the name {unknown}"
-    series = [{"series": _selector(each), "values": _values(each, before, after)} for each in after]
     end = QUIET_MINUTES + LASTING_MINUTES
     names = sorted({str(rule["alert"]) for rule in ALERTS} - (OF_THIS_MACHINE - set(expected)))
     checks = [_check(name, f"{QUIET_MINUTES}m", False) for name in names]
     checks += [_check(name, f"{end}m", name in expected) for name in names]
-    _run(series, checks)
+    _run(before, after, checks)
+
+
+def assert_answers(before: Scrape, after: Scrape, expected: Mapping[str, bool]) -> None:
+    """Assert which of these expressions have an answer over what was scraped, five minutes after the second scrape."""
+    _run(before, after, [_exists(each, f"{QUIET_MINUTES + 5}m", answers) for each, answers in expected.items()])
 
 
 def _check(alert: str, at: str, fires: bool) -> dict[str, Any]:
-    found = [{"labels": "{}", "value": 1}] if fires else []
-    return {
-        "expr": f'count(ALERTS{{alertname="{alert}",alertstate="firing"}}) > bool 0',
-        "eval_time": at,
-        "exp_samples": found,
-    }
+    return _exists(f'ALERTS{{alertname="{alert}",alertstate="firing"}}', at, fires)
 
 
-def _run(series: Collection[Mapping[str, str]], checks: Collection[Mapping[str, Any]]) -> None:
+def _exists(expression: str, at: str, exists: bool) -> dict[str, Any]:
+    found = [{"labels": "{}", "value": 1}] if exists else []
+    return {"expr": f"count({expression}) > bool 0", "eval_time": at, "exp_samples": found}
+
+
+def _run(before: Scrape, after: Scrape, checks: Collection[Mapping[str, Any]]) -> None:
+    series = [{"series": _selector(each), "values": _values(each, before, after)} for each in after]
     test = {"interval": "1m", "input_series": list(series), "promql_expr_test": list(checks)}
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "scraped.yml"

@@ -81,8 +81,7 @@ class ParsedRecord:
 
     @property
     def trace(self) -> Carrier | None:
-        headers = self.record.headers
-        return carrier_of_record(headers) if headers else None
+        return carrier_of_record(self.record.headers) if self.record.headers else None
 
     @property
     def partition(self) -> TopicPartition:
@@ -260,7 +259,8 @@ class Consumer:
             failpoint("after_inbox")
             outcomes = []
             for aggregate, records in _by_aggregate(admitted):
-                outcomes.extend(await self.runner.apply(conn, aggregate, [_incoming(each) for each in records]))
+                incoming = [Incoming(each.event, each.trace) for each in records if each.event is not None]
+                outcomes.extend(await self.runner.apply(conn, aggregate, incoming))
             await self._store_dead_letters(conn, letters)
             failpoint("before_commit")
         failpoint("after_commit")
@@ -329,11 +329,6 @@ class Consumer:
 def _pause(attempt: int) -> float:
     """Return seconds to wait after this many attempts, with jitter."""
     return backoff_seconds(0.05, attempt, longest=10.0, jitter=random.random())  # noqa: S311
-
-
-def _incoming(each: ParsedRecord) -> Incoming:
-    assert each.event is not None, "a record without an event is a dead letter"
-    return Incoming(each.event, each.trace)
 
 
 def _by_topic(batch: Batch) -> list[Batch]:

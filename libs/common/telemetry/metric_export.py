@@ -1,6 +1,6 @@
 """OTLP exporter of metrics that stops where a collector takes none, such as a trace store.
 
-The SDK's exporter logs an error with each export then, four a minute for ever.
+The SDK's exporter logs an error with each export then, four a minute.
 """
 
 import logging
