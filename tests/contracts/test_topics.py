@@ -76,7 +76,11 @@ CONVERSATIONS: dict[str, tuple[str, Direction, str]] = {
         "points.granted points.vested points.reversed points.reserved points.released points.redeemed "
         "points.expiring points.expired points.adjusted points.withheld tier.changed",
     ),
-    "customers": ("customer_id", Direction.INTERNAL, "customer.erasure_requested customer.erased"),
+    "customers": (
+        "customer_id",
+        Direction.INTERNAL,
+        "customer.erasure_requested customer.erased customer.unsubscribed",
+    ),
     "events.rejected": ("topic", Direction.OUT, "event.rejected"),
     "product.alerts": ("sku", Direction.INTERNAL, "cluster.detected lot.held lot.released buyer.warned"),
 }

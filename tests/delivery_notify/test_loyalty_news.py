@@ -15,6 +15,7 @@ from libs.common.events.customers import (
     ConsentPurpose,
     CustomerConsentChanged,
     CustomerErasureRequested,
+    CustomerUnsubscribed,
 )
 from libs.common.events.envelope import Payload
 from libs.common.events.loyalty import GrantKind, PointsGranted, TierChanged, Title
@@ -120,7 +121,9 @@ def test_a_statement_from_the_future_counts_as_now() -> None:
 
 def test_unsubscribing_withdraws_every_channel_and_is_published() -> None:
     facts = decide(wrapped(Unsubscribe(customer_id=CUSTOMER, purpose=ConsentPurpose.LOYALTY)), NOW)
-    assert [fact.channel for fact in of(facts, CustomerConsentChanged)] == list(ConsentChannel)
+    (published,) = of(facts, CustomerUnsubscribed)
+    assert (published.customer_id, published.unsubscribed_at) == (CUSTOMER, NOW)
+    assert [row.channel for row in of(facts, ConsentStated)] == list(ConsentChannel)
     assert [(row.granted, row.source) for row in of(facts, ConsentStated)] == [(False, "unsubscribe_link")] * 3
 
 

@@ -39,6 +39,7 @@ TABLE = """
 storefront.orders             rw      r        r                r        w           -          -        -        -
 storefront.issues             rw      -        -                -        w           -          -        -        -
 storefront.customers          rw      r        r                r        w           -          -        -        -
+storefront.consents           -       -        r                -        w           -          -        -        -
 warehouse.orders              -       w        -                -        -           r          -        -        -
 warehouse.events              -       r        -                -        -           w          -        -        -
 carrier.orders                -       w        -                -        -           -          r        -        -

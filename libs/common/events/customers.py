@@ -67,10 +67,7 @@ ConsentSource = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_.-]{0,6
 
 
 class CustomerConsentChanged(Payload):
-    """A customer agreed to advertising messages, or withdrew that. Per purpose and channel, the newest counts.
-
-    delivery_notify publishes it for each channel when a customer unsubscribes.
-    """
+    """A customer agreed to advertising messages, or withdrew that. Per purpose and channel, the newest counts."""
 
     TYPE: ClassVar = "customer.consent_changed.v1"
     TOPIC = topics.STOREFRONT_CONSENTS
@@ -87,3 +84,17 @@ class CustomerConsentChanged(Payload):
     """Place where the customer stated it, as a code of the shop; kept as evidence."""
     changed_at: UtcTime
     """Time at which the customer stated it, by the shop's clock."""
+
+
+class CustomerUnsubscribed(Payload):
+    """A customer withdrew consent to advertising on every channel, by the link in a message."""
+
+    TYPE: ClassVar = "customer.unsubscribed.v1"
+    TOPIC = topics.CUSTOMERS
+
+    customer_id: Identifier
+    """Customer; also the Kafka key."""
+    purpose: ConsentPurpose
+    """Purpose of the messages that the customer wants no more."""
+    unsubscribed_at: UtcTime
+    """Time of the withdrawal."""

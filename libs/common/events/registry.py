@@ -125,6 +125,7 @@ PAYLOADS: tuple[type[Payload], ...] = (
     customers.CustomerErasureRequested,
     customers.CustomerErased,
     customers.CustomerConsentChanged,
+    customers.CustomerUnsubscribed,
     rejections.EventRejected,
 )
 

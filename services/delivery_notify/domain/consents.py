@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from libs.common.decisions.facts import Fact, Facts, Ignored, Record
 from libs.common.decisions.fast_dataclass import dataclass
-from libs.common.events.customers import ConsentChannel, ConsentPurpose, CustomerConsentChanged
+from libs.common.events.customers import ConsentChannel, ConsentPurpose, CustomerConsentChanged, CustomerUnsubscribed
 from libs.common.events.envelope import Payload
 from libs.common.events.registry import AnyEvent
 
@@ -58,15 +58,5 @@ def _row(stated: CustomerConsentChanged, now: datetime) -> ConsentStated:
 
 def _withdrawn(customer_id: str, purpose: ConsentPurpose, now: datetime) -> Sequence[Fact]:
     """Withdraw consent on every channel, and publish that for the shop."""
-    facts: list[Fact] = []
-    for channel in ConsentChannel:
-        stated = CustomerConsentChanged(
-            customer_id=customer_id,
-            purpose=purpose,
-            channel=channel,
-            granted=False,
-            source=UNSUBSCRIBED,
-            changed_at=now,
-        )
-        facts += [_row(stated, now), stated]
-    return facts
+    rows = [ConsentStated(customer_id, purpose, channel, now, False, UNSUBSCRIBED, now) for channel in ConsentChannel]
+    return [*rows, CustomerUnsubscribed(customer_id=customer_id, purpose=purpose, unsubscribed_at=now)]
