@@ -7,6 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from libs.common.events.customers import CustomerConsentChanged
+from libs.common.events.envelope import Payload
 from libs.common.postgres.pool import Connection
 from services.delivery_notify.domain.decide import SUBSCRIBES, deadlines
 from services.delivery_notify.domain.event_buffer import EventBufferFullError
@@ -19,7 +21,8 @@ from tests.running import Live
 from tests.service_histories import Step, history_of, steps
 
 ORDERS: Facts = {each: SHOP[each] for each in SHOP if each.TYPE != "order.refunded.v1"}
-EVENTS = any_facts(each for each in SUBSCRIBES if each not in ORDERS)
+READ: tuple[type[Payload], ...] = (*SUBSCRIBES, CustomerConsentChanged)
+EVENTS = any_facts(each for each in READ if each not in ORDERS)
 FACTS: Facts = {**ORDERS, **EVENTS}
 CHECKS = ("delivery_counts_once", "corrections_count")
 
