@@ -1,7 +1,7 @@
 """Alerts on their causes: each is made in a running service, and promtool evaluates what `/metrics` exported.
 
-Not made here: DiskFillsUp and CertificateExpires, which are about other exporters, and CasesStalled, which only a bug
-can cause. Their rules have unit tests.
+Not made here: DiskFillsUp, CertificateExpires and ServiceDown, whose series are not ours, and CasesStalled, which only
+a bug can cause. Their rules have unit tests.
 """
 
 import time
