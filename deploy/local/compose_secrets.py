@@ -54,7 +54,7 @@ def write(folder: Path = FOLDER) -> list[str]:
     for name in ("webhook_secrets", "bounce_webhook_secret"):
         keep(name, "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode())
     keep("smtp_url", "smtp://mail:1025")
-    for name in ("shopify_secrets", "evidence_s3_access_key", "evidence_s3_secret_key"):
+    for name in ("shopify_secrets", "oidc_client_secret", "evidence_s3_access_key", "evidence_s3_secret_key"):
         keep(name, secrets.token_urlsafe(24))
     return written
 

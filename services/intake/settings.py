@@ -12,6 +12,7 @@ from libs.common.config.calendar_file import CalendarSettings
 from libs.common.config.settings import Url
 from libs.common.http.signed_links import LinkSecrets
 from libs.common.http.standard_webhooks import WebhookSecrets, long_secrets
+from services.intake.desk.openid_settings import OpenIdSettings
 
 
 def _parse_urls(value: object) -> object:
@@ -49,7 +50,7 @@ ShopifySecrets = Annotated[tuple[SecretStr, ...], NoDecode, long_secrets("the cl
 """The secrets that Shopify signs with: several at once, so that one is changed without a pause."""
 
 
-class PageSettings(CalendarSettings):
+class PageSettings(OpenIdSettings, CalendarSettings):
     """Settings of the desk and of customer pages."""
 
     shop_name: Annotated[str, StringConstraints(min_length=1, max_length=80)] = "Sakidashi"

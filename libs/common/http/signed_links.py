@@ -37,6 +37,8 @@ class Purpose(StrEnum):
     """(customer_id, purpose): withdrawal of consent to advertising, delivery_notify's `/c/unsubscribe/{token}`."""
     STAFF_NOTICE = "staff-notice"
     """(notice_id, staff): one sent mail, shown to the staff member who requested it; valid for minutes."""
+    OPENID = "openid"
+    """(state, nonce, code verifier, next page): a sign-in begun at the identity provider; a cookie, not a link."""
     DEVICE = "device"
     """(staff, random): a browser in which this member of staff has signed in before; a cookie, not a link."""
 

@@ -60,7 +60,7 @@ def _run(database_url: str, work: Callable[[Connection], Awaitable[str]]) -> Non
 
 def _known(changed: bool, done: str) -> str:
     if not changed:
-        raise SystemExit("name: unknown; `list` shows the accounts")
+        raise SystemExit("name: unknown, or without a password here (identity provider); `list` shows the accounts")
     return done
 
 
@@ -94,7 +94,7 @@ def password(name: str, database_url: Url) -> None:
 
 @app.command()
 def role(name: str, database_url: Url, role: Annotated[StaffRole, typer.Option()]) -> None:
-    """Change the role of NAME; all its sessions end."""
+    """Change the role of NAME; all its sessions end. The identity provider decides again at the next sign-in by it."""
 
     async def work(conn: Connection) -> str:
         return _known(await staff.change_role(conn, name, role), f"{name} has the role {role}")

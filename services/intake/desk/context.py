@@ -10,6 +10,7 @@ from libs.common.runtime.service import Service
 from services.intake.desk.change_stream import ChangeStream
 from services.intake.desk.dead_letters import DeadLetterClient
 from services.intake.desk.decisions import DeskDecisions
+from services.intake.desk.openid import OpenIdClient
 from services.intake.desk.page_models import PageModels
 from services.intake.desk.rendering import DeskRenderer
 from services.intake.desk.sessions import StaffSessions
@@ -18,7 +19,8 @@ from services.intake.evidence.uploads import EvidenceUploads
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """`notices_url` is the address of delivery_notify for staff; None hides links to sent mails."""
+    """`notices_url` is the address of delivery_notify for staff; None hides links to sent mails. `openid` is None
+    without an identity provider."""
 
     service: Service
     evidence: EvidenceUploads
@@ -31,6 +33,7 @@ class Desk:
     decisions: DeskDecisions
     notices_url: str | None
     secure_cookies: bool
+    openid: OpenIdClient | None
 
 
 def current_desk(request: Request) -> Desk:

@@ -56,6 +56,8 @@ async def sign_in(desk: CurrentDesk, request: Request) -> Response:
     address = client_network(request.client.host if request.client else "")
     if is_cross_site(request):
         return desk.renderer.sign_in_page(language, 403, next=next_page, fault="foreign", name="")
+    if not desk.renderer.has_passwords:
+        return desk.renderer.sign_in_page(language, 403, next=next_page, fault="no_passwords", name="")
     try:
         token = await desk.sessions.sign_in(
             name,

@@ -6,11 +6,21 @@ from libs.common.http.signed_links import SignedLinks
 from libs.common.web.assets import Assets
 from libs.common.web.templates import Templates
 from libs.common.web.translations import read_translations
-from services.intake.desk import dead_letter_pages, insight_pages, issue_actions, pages, request_pages, sign_in
+from services.intake.desk import (
+    dead_letter_pages,
+    insight_pages,
+    issue_actions,
+    openid_sign_in,
+    pages,
+    request_pages,
+    session_pages,
+    sign_in,
+)
 from services.intake.desk.change_stream import ChangeStream
 from services.intake.desk.context import Desk
 from services.intake.desk.dead_letters import DeadLetterClient
 from services.intake.desk.decisions import DeskDecisions
+from services.intake.desk.openid import CALLBACK_PATH, OpenIdClient
 from services.intake.desk.page_models import PageModels
 from services.intake.desk.rendering import TEMPLATES_FOLDER, TRANSLATIONS_FILE, DeskRenderer
 from services.intake.desk.sessions import StaffSessions
@@ -21,6 +31,8 @@ from services.intake.settings import IntakeSettings
 ASSETS_FOLDER = Path(__file__).with_name("assets")
 ROUTERS = (
     sign_in.router,
+    openid_sign_in.router,
+    session_pages.router,
     pages.router,
     request_pages.router,
     insight_pages.router,
@@ -44,7 +56,9 @@ def open_desk(
         service=service,
         evidence=evidence,
         links=links,
-        renderer=DeskRenderer(templates, settings.shop_name),
+        renderer=DeskRenderer(
+            templates, settings.shop_name, has_passwords=not settings.desk_openid_only, has_openid=bool(settings.oidc_issuer)
+        ),
         sessions=sessions,
         changes=changes,
         dead_letters=dead_letters,
@@ -52,4 +66,12 @@ def open_desk(
         decisions=DeskDecisions(commands),
         notices_url=settings.notices_url,
         secure_cookies=settings.desk_secure_cookies,
+        openid=_open_openid(settings),
     )
+
+
+def _open_openid(settings: IntakeSettings) -> OpenIdClient | None:
+    provider = settings.openid_provider
+    if provider is None:
+        return None
+    return OpenIdClient(provider, (settings.desk_url or settings.public_url).rstrip("/") + CALLBACK_PATH)

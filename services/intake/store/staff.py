@@ -1,6 +1,6 @@
 """SQL of staff accounts, sessions and failed sign-ins."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -25,6 +25,16 @@ class SessionRow:
     seen_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class OpenSession:
+    """One session as a list shows it; its digest names it and signs nobody in."""
+
+    digest: bytes
+    staff: str
+    started_at: datetime
+    seen_at: datetime
+
+
 async def add_account(conn: Connection, name: str, password_hash: str, role: str, language: str, now: datetime) -> None:
     await conn.execute(
         "INSERT INTO staff (name, password_hash, role, language, created_at) VALUES ($1, $2, $3, $4, $5)",
@@ -36,9 +46,32 @@ async def add_account(conn: Connection, name: str, password_hash: str, role: str
     )
 
 
+_FIND_IDENTITY = """
+    UPDATE staff SET role = $3 WHERE issuer = $1 AND subject = $2
+    RETURNING name, disabled_at IS NOT NULL AS is_disabled"""
+_ADD_IDENTITY = """
+    INSERT INTO staff (name, role, language, created_at, issuer, subject) VALUES ($1, $2, $3, $4, $5, $6)
+    ON CONFLICT DO NOTHING"""
+
+
+async def admit_identity(
+    conn: Connection, identity: tuple[str, str], names: Iterator[str], role: str, language: str, now: datetime
+) -> str | None:
+    """Return the account of this issuer and subject, with the role of today; None where it is disabled.
+
+    A new one takes the first of `names` that nobody has.
+    """
+    for name in names:
+        row = await conn.fetchrow(_FIND_IDENTITY, *identity, role)
+        if row:
+            return None if row["is_disabled"] else str(row["name"])
+        await conn.execute(_ADD_IDENTITY, name, role, language, now, *identity)
+    raise LookupError(f"no free account name like {name!r}")
+
+
 _SET_HASH = """
     WITH gone AS (DELETE FROM staff_sessions WHERE staff = $1)
-    UPDATE staff SET password_hash = $2 WHERE name = $1"""
+    UPDATE staff SET password_hash = $2 WHERE name = $1 AND issuer IS NULL"""
 _CHANGE_ROLE = """
     WITH gone AS (DELETE FROM staff_sessions WHERE staff = $1)
     UPDATE staff SET role = $2 WHERE name = $1"""
@@ -60,12 +93,18 @@ async def disable_account(conn: Connection, name: str, now: datetime) -> bool:
 
 
 async def list_all(conn: Connection) -> list[str]:
-    rows = await conn.fetch("SELECT name, role, disabled_at FROM staff ORDER BY name")
-    return [f"{row['name']:40} {row['role']}{' (disabled)' if row['disabled_at'] else ''}" for row in rows]
+    rows = await conn.fetch("SELECT name, role, issuer, disabled_at FROM staff ORDER BY name")
+    return [
+        f"{row['name']:40} {row['role']}"
+        f"{' by ' + row['issuer'] if row['issuer'] else ''}{' (disabled)' if row['disabled_at'] else ''}"
+        for row in rows
+    ]
 
 
 async def read_credentials(conn: Connection, name: str) -> Credentials | None:
-    row = await conn.fetchrow("SELECT name, password_hash FROM staff WHERE name = $1 AND disabled_at IS NULL", name)
+    row = await conn.fetchrow(
+        "SELECT name, password_hash FROM staff WHERE name = $1 AND issuer IS NULL AND disabled_at IS NULL", name
+    )
     return Credentials(**row) if row else None
 
 
@@ -109,6 +148,26 @@ async def touch_session(conn: Connection, digest: bytes, now: datetime) -> None:
 
 async def close_session(conn: Connection, digest: bytes) -> None:
     await conn.execute("DELETE FROM staff_sessions WHERE digest = $1", digest)
+
+
+_LIST_SESSIONS = """
+    SELECT digest, staff, started_at, seen_at FROM staff_sessions
+    WHERE ($1::text IS NULL OR staff = $1) AND started_at > $2 AND seen_at > $3
+    ORDER BY staff, seen_at DESC LIMIT 40"""
+
+
+async def list_sessions(
+    conn: Connection, staff: str | None, began_after: datetime, seen_after: datetime
+) -> list[OpenSession]:
+    """Return at most 40 open sessions, as many as a form has fields for: of this member of staff, or of everybody."""
+    return [OpenSession(**row) for row in await conn.fetch(_LIST_SESSIONS, staff, began_after, seen_after)]
+
+
+async def close_sessions(conn: Connection, staff: str | None, digests: Sequence[bytes]) -> None:
+    """Close these sessions, as far as they are this member's of staff, or whoever's they are."""
+    await conn.execute(
+        "DELETE FROM staff_sessions WHERE digest = ANY($2) AND ($1::text IS NULL OR staff = $1)", staff, list(digests)
+    )
 
 
 async def sweep_sessions(conn: Connection, began_before: datetime, seen_before: datetime) -> None:

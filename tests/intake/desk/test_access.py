@@ -24,6 +24,8 @@ ACCESS: dict[str, str] = {
     "GET /assets/{digest}/{name}": "anybody",
     "GET /desk/sign-in": "anybody",
     "POST /desk/sign-in": "anybody",
+    "GET /desk/sign-in/openid": "anybody",
+    "GET /desk/sign-in/openid/callback": "anybody",
     # keys of callers
     "POST /v1/issues": "storefront",
     "GET /v1/issues": "storefront ops",
@@ -79,6 +81,8 @@ ACCESS: dict[str, str] = {
     "GET /desk/search": "viewer",
     "GET /desk/insights": "viewer",
     "GET /desk/requests": "viewer",
+    "GET /desk/sessions": "viewer",
+    "POST /desk/sessions": "viewer",
     "GET /desk/live": "viewer",
     "POST /desk/language": "viewer",
     "POST /desk/sign-out": "viewer",
