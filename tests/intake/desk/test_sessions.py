@@ -181,3 +181,9 @@ async def test_staff_are_made_changed_and_shut_out_by_a_command(
     assert await by_command("disable", "hanako") == (0, "hanako is disabled\n")
     assert "disabled" in (await by_command("list"))[1]
     assert (await by_command("disable", "nobody"))[0] != 0
+
+
+async def test_a_language_that_the_desk_has_no_texts_in_shows_it_in_english(desk: Desk) -> None:
+    hanako = await desk.as_("hanako")
+    assert (await hanako.post("/desk/language", language="de")).status_code == 303
+    assert '<html lang="en">' in (await hanako.get("/desk")).text
