@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from deploy.local.mailbox import Mailbox
+from libs.common.events.values import Language
 from tests.conftest import MakeDatabase, execute_as_owner
 from tests.delivery_notify.conversation_driver import CUSTOMER
 from tests.delivery_notify.service import notifying, take
@@ -87,12 +88,13 @@ async def test_preferences_can_be_deleted(live: Live) -> None:
     assert (gone.json()["deleted"], (await live.client.get(PATH, headers=OPS)).status_code) == (True, 404)
 
 
-async def test_notices_are_in_the_chosen_language(database: MakeDatabase, smtp: Mailbox) -> None:
+@pytest.mark.parametrize("language", Language)
+async def test_notices_are_in_the_chosen_language(language: Language, database: MakeDatabase, smtp: Mailbox) -> None:
     async with notifying(await database("delivery_notify"), smtp.url) as live:
-        await put(live, {"language": "en"})
+        await put(live, {"language": language})
         await take(live, order(), later())
         (mail,) = await smtp.wait_for(1)
-    assert mail["Content-Language"] == "en"
+    assert mail["Content-Language"] == language
 
 
 async def test_only_the_storefront_and_ops_may_ask(live: Live) -> None:

@@ -42,11 +42,16 @@ async def put_off(live: Live) -> bool:
     return bool(await live.service.pool.fetchval("SELECT count(*) FROM notices WHERE cause IS NOT NULL"))
 
 
-async def test_a_notice_is_mailed_in_the_language_of_the_customer(database: MakeDatabase, smtp: Mailbox) -> None:
+@pytest.mark.parametrize("language", Language)
+async def test_a_notice_is_mailed_in_the_language_of_the_customer(
+    language: Language, database: MakeDatabase, smtp: Mailbox
+) -> None:
     async with notifying(await database("delivery_notify"), smtp.url) as live:
-        await take(live, order(Language.EN), later())
+        await take(live, order(language), later())
         (mail,) = await smtp.wait_for(1)
-    assert (mail["Content-Language"], "Your order will now ship on" in mail["Subject"]) == ("en", True)
+    subjects = {"ja": "発送日", "en": "Your order will now ship on", "de": "Ihre Bestellung"}
+    assert mail["Content-Language"] == language
+    assert subjects[language] in mail["Subject"]
 
 
 async def test_a_mail_has_a_text_and_an_html_part(database: MakeDatabase, smtp: Mailbox) -> None:
