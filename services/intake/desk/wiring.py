@@ -57,7 +57,10 @@ def open_desk(
         evidence=evidence,
         links=links,
         renderer=DeskRenderer(
-            templates, settings.shop_name, has_passwords=not settings.desk_openid_only, has_openid=bool(settings.oidc_issuer)
+            templates,
+            settings.shop_name,
+            has_passwords=not settings.desk_openid_only,
+            has_openid=bool(settings.oidc_issuer),
         ),
         sessions=sessions,
         changes=changes,
