@@ -22,7 +22,6 @@ from pydantic import SecretStr
 from services.intake.desk.accounts import StaffRole
 
 CALLBACK_PATH = "/desk/sign-in/openid/callback"
-SCOPE_OF_ROLES = "openid profile email"
 TIMEOUT_SECONDS = 10
 _MAX_NAME_LENGTH = 36  # of the 40 of an account, so that a number fits behind it
 

@@ -16,11 +16,12 @@ from services.intake.desk import (
     session_pages,
     sign_in,
 )
+from services.intake.desk.accounts import StaffRole
 from services.intake.desk.change_stream import ChangeStream
 from services.intake.desk.context import Desk
 from services.intake.desk.dead_letters import DeadLetterClient
 from services.intake.desk.decisions import DeskDecisions
-from services.intake.desk.openid import CALLBACK_PATH, OpenIdClient
+from services.intake.desk.openid import CALLBACK_PATH, OpenIdClient, OpenIdProvider
 from services.intake.desk.page_models import PageModels
 from services.intake.desk.rendering import TEMPLATES_FOLDER, TRANSLATIONS_FILE, DeskRenderer
 from services.intake.desk.sessions import StaffSessions
@@ -74,7 +75,15 @@ def open_desk(
 
 
 def _open_openid(settings: IntakeSettings) -> OpenIdClient | None:
-    provider = settings.openid_provider
-    if provider is None:
+    if settings.oidc_issuer is None or settings.oidc_client_secret is None:
         return None
+    provider = OpenIdProvider(
+        issuer=settings.oidc_issuer,
+        client_id=settings.oidc_client_id,
+        client_secret=settings.oidc_client_secret,
+        role_claim=settings.oidc_role_claim,
+        roles={StaffRole(role): values for role, values in settings.oidc_roles.items()},
+        name_claim=settings.oidc_name_claim,
+        scope=settings.oidc_scope,
+    )
     return OpenIdClient(provider, (settings.desk_url or settings.public_url).rstrip("/") + CALLBACK_PATH)
