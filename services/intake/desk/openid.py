@@ -36,7 +36,7 @@ class ProviderAnswerError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who the provider says somebody is. `name` is proposed for a new account; `role` None: no right to the desk."""
+    """A person as the provider names them. `name` is proposed for a new account; `role` None: no right to the desk."""
 
     issuer: str
     subject: str

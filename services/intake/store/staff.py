@@ -164,7 +164,7 @@ async def list_sessions(
 
 
 async def close_sessions(conn: Connection, staff: str | None, digests: Sequence[bytes]) -> None:
-    """Close these sessions, as far as they are this member's of staff, or whoever's they are."""
+    """Close these sessions: those of this member of staff, or of everybody."""
     await conn.execute(
         "DELETE FROM staff_sessions WHERE digest = ANY($2) AND ($1::text IS NULL OR staff = $1)", staff, list(digests)
     )

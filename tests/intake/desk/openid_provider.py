@@ -36,7 +36,7 @@ def _first_key() -> RSAKey:
 
 @dataclass
 class Provider:
-    """`claims` are those of whoever signs in next; `spoil` changes an ID token before it is signed."""
+    """`claims` are those of the next person to sign in; `spoil` changes an ID token before it is signed."""
 
     issuer: str
     claims: Claims = field(default_factory=dict)

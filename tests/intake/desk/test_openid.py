@@ -222,7 +222,7 @@ async def test_the_page_after_the_sign_in_is_one_of_the_desk(live: Live) -> None
     assert 'url=/desk"' in (await Browser(live).sign_in("https://evil.example/desk")).text
 
 
-async def test_a_provider_that_is_down_is_said_and_tried_again(
+async def test_a_provider_that_is_down_is_named_with_a_time_to_try_again(
     live: Live, identity_provider: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(identity_provider, "issuer", "https://elsewhere.example")
