@@ -3,7 +3,7 @@
     python -m services.intake.cli.staff add hanako --role agent      # asks for the password, or reads STAFF_PASSWORD
     python -m services.intake.cli.staff password hanako              # also ends every session of the account
     python -m services.intake.cli.staff role hanako --role admin
-    python -m services.intake.cli.staff disable hanako
+    python -m services.intake.cli.staff disable hanako               # `enable` takes it back
     python -m services.intake.cli.staff list
 
 A command and not a page: access to the database decides about accounts, and no initial password is in a setting.
@@ -108,6 +108,18 @@ def disable(name: str, database_url: Url) -> None:
 
     async def work(conn: Connection) -> str:
         return _known(await staff.disable_account(conn, name, datetime.now(UTC)), f"{name} is disabled")
+
+    _run(database_url, work)
+
+
+@app.command()
+def enable(name: str, database_url: Url) -> None:
+    """Enable the disabled account NAME again."""
+
+    async def work(conn: Connection) -> str:
+        if not await staff.enable_account(conn, name):
+            raise SystemExit("name: no disabled account has it; `list` shows the accounts")
+        return f"{name} is enabled"
 
     _run(database_url, work)
 

@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
+from time import monotonic
 from typing import Any
 
 import httpx
@@ -23,6 +24,9 @@ from services.intake.desk.accounts import StaffRole
 
 CALLBACK_PATH = "/desk/sign-in/openid/callback"
 TIMEOUT_SECONDS = 10
+CONFIGURATION_SECONDS = 3600.0
+"""Time for which configuration and keys of the provider are kept; a key that it withdrew is trusted no longer."""
+_REQUIRED = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 _MAX_NAME_LENGTH = 36  # of the 40 of an account, so that a number fits behind it
 
 
@@ -72,12 +76,12 @@ class OpenIdClient:
 
     def __init__(self, provider: OpenIdProvider, callback: str) -> None:
         self._provider, self._callback = provider, callback
-        self._app = _register(provider)
+        self._app: Any = None
+        self._known_until = 0.0
 
     async def begin(self) -> PendingSignIn:
         """Raises `ProviderUnreachableError`."""
-        await self._check_metadata()
-        begun = await self._app.create_authorization_url(self._callback)
+        begun = await (await self._configured()).create_authorization_url(self._callback)
         return PendingSignIn(begun["url"], begun["state"], begun["nonce"], begun["code_verifier"])
 
     async def finish(self, code: str, pending: PendingSignIn) -> Identity:
@@ -85,12 +89,12 @@ class OpenIdClient:
         from authlib.common.errors import AuthlibBaseError
         from joserfc.errors import JoseError
 
-        await self._check_metadata()
+        app = await self._configured()
         try:
-            token = await self._app.fetch_access_token(
+            token = await app.fetch_access_token(
                 redirect_uri=self._callback, code=code, state=pending.state, code_verifier=pending.verifier
             )
-            claims = await self._app.parse_id_token(token, nonce=pending.nonce)
+            claims = await app.parse_id_token(token, nonce=pending.nonce)
         except httpx.HTTPError as error:
             raise ProviderUnreachableError(repr(error)) from error
         except (AuthlibBaseError, JoseError, ValueError, TypeError, KeyError) as error:
@@ -99,15 +103,23 @@ class OpenIdClient:
             raise ProviderAnswerError("the answer holds no ID token; add openid to OIDC_SCOPE")
         return identity_of(claims, self._provider)
 
-    async def _check_metadata(self) -> None:
+    async def _configured(self) -> Any:
+        """Return Authlib's client, which keeps what the provider once answered: a new one after an hour or a fault."""
+        if self._app is not None and monotonic() < self._known_until:
+            return self._app
+        app = _register(self._provider)
         try:
-            metadata = await self._app.load_server_metadata()
-        except (httpx.HTTPError, ValueError) as error:
+            metadata = await app.load_server_metadata()
+        except (httpx.HTTPError, ValueError, TypeError) as error:
             raise ProviderUnreachableError(repr(error)) from error
         if metadata.get("issuer") != self._provider.issuer:  # OpenID Connect Discovery 1.0, section 4.3
             raise ProviderUnreachableError(
                 f"OIDC_ISSUER is {self._provider.issuer!r}, its configuration says {metadata.get('issuer')!r}"
             )
+        if missing := [name for name in _REQUIRED if not metadata.get(name)]:
+            raise ProviderUnreachableError(f"the configuration of OIDC_ISSUER lacks {', '.join(missing)}")
+        self._app, self._known_until = app, monotonic() + CONFIGURATION_SECONDS
+        return app
 
 
 def _register(provider: OpenIdProvider) -> Any:

@@ -1,8 +1,9 @@
 """Page of the open sessions: everybody sees and ends their own, an admin those of all staff."""
 
 import re
+from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from libs.common.web.forms import read_form
@@ -15,8 +16,10 @@ _FIELD = re.compile(r"end\.([0-9a-f]{64})")
 
 
 @router.get("/desk/sessions")
-async def show(desk: CurrentDesk, session: Viewer) -> Response:
-    return desk.renderer.page("sessions.html", session, sessions=await desk.sessions.list_of(session))
+async def show(desk: CurrentDesk, session: Viewer, offset: Annotated[int, Query(ge=0, le=100_000)] = 0) -> Response:
+    shown, more = await desk.sessions.list_of(session, offset)
+    next_offset = offset + len(shown) if more else None
+    return desk.renderer.page("sessions.html", session, sessions=shown, next_offset=next_offset)
 
 
 @router.post("/desk/sessions")

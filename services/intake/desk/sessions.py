@@ -127,9 +127,12 @@ class StaffSessions:
     async def sign_in_by_provider(self, identity: Identity, language: Language, *, replaces: str | None) -> str | None:
         """Return the cookie of a new session, or None for who has no role or a disabled account.
 
-        The account is created at the first sign-in and takes the role of each.
+        The account is created at the first sign-in and takes the role of each. Who has lost every role loses the open
+        sessions, too.
         """
         if identity.role is None:
+            async with self.service.pool.acquire() as conn:
+                await staff_store.close_sessions_of(conn, identity.issuer, identity.subject)
             return None
         async with self.service.pool.acquire() as conn, conn.transaction():
             name = await staff_store.admit_identity(
@@ -138,12 +141,16 @@ class StaffSessions:
             )  # fmt: skip
         return await self._open(name, replaces) if name else None
 
-    async def list_of(self, session: StaffSession) -> list[staff_store.OpenSession]:
-        """Return the live sessions that this member of staff may end: their own, an admin's those of everybody."""
-        now = self.service.clock.now()
-        staff = None if session.may(StaffRole.ADMIN) else session.staff
+    async def list_of(self, session: StaffSession, offset: int = 0) -> tuple[list[staff_store.OpenSession], bool]:
+        """Return the live sessions that this member of staff may end, one page of them, and whether there are more.
+
+        They are their own, and for an admin then those of everybody.
+        """
+        now, everybody = self.service.clock.now(), session.may(StaffRole.ADMIN)
+        since = (now - self.lifetime, now - self.idle_timeout)
         async with self.service.pool.acquire() as conn:
-            return await staff_store.list_sessions(conn, staff, now - self.lifetime, now - self.idle_timeout)
+            found = await staff_store.list_sessions(conn, session.staff, everybody, *since, offset)
+        return found[: staff_store.SHOWN_SESSIONS], len(found) > staff_store.SHOWN_SESSIONS
 
     async def end(self, session: StaffSession, digests: Sequence[bytes]) -> None:
         """End those of these sessions that `list_of` gives."""

@@ -92,6 +92,11 @@ async def disable_account(conn: Connection, name: str, now: datetime) -> bool:
     return await conn.execute(_DISABLE, name, now) == "UPDATE 1"
 
 
+async def enable_account(conn: Connection, name: str) -> bool:
+    enabled = "UPDATE staff SET disabled_at = NULL WHERE name = $1 AND disabled_at IS NOT NULL"
+    return await conn.execute(enabled, name) == "UPDATE 1"
+
+
 async def list_all(conn: Connection) -> list[str]:
     rows = await conn.fetch("SELECT name, role, issuer, disabled_at FROM staff ORDER BY name")
     return [
@@ -150,17 +155,24 @@ async def close_session(conn: Connection, digest: bytes) -> None:
     await conn.execute("DELETE FROM staff_sessions WHERE digest = $1", digest)
 
 
+SHOWN_SESSIONS = 40
+"""Sessions of a page: a form has no more fields."""
+
 _LIST_SESSIONS = """
     SELECT digest, staff, started_at, seen_at FROM staff_sessions
-    WHERE ($1::text IS NULL OR staff = $1) AND started_at > $2 AND seen_at > $3
-    ORDER BY staff, seen_at DESC LIMIT 40"""
+    WHERE ($2 OR staff = $1) AND started_at > $3 AND seen_at > $4
+    ORDER BY staff <> $1, staff, seen_at DESC, digest LIMIT $6 OFFSET $5"""
 
 
 async def list_sessions(
-    conn: Connection, staff: str | None, began_after: datetime, seen_after: datetime
+    conn: Connection, staff: str, everybody: bool, began_after: datetime, seen_after: datetime, offset: int
 ) -> list[OpenSession]:
-    """Return at most 40 open sessions, as many as a form has fields for: of this member of staff, or of everybody."""
-    return [OpenSession(**row) for row in await conn.fetch(_LIST_SESSIONS, staff, began_after, seen_after)]
+    """Return the open sessions of this member of staff, then, if asked for, those of all others.
+
+    At most `SHOWN_SESSIONS` from this offset on, and one more where there are more.
+    """
+    rows = await conn.fetch(_LIST_SESSIONS, staff, everybody, began_after, seen_after, offset, SHOWN_SESSIONS + 1)
+    return [OpenSession(**row) for row in rows]
 
 
 async def close_sessions(conn: Connection, staff: str | None, digests: Sequence[bytes]) -> None:
@@ -168,6 +180,15 @@ async def close_sessions(conn: Connection, staff: str | None, digests: Sequence[
     await conn.execute(
         "DELETE FROM staff_sessions WHERE digest = ANY($2) AND ($1::text IS NULL OR staff = $1)", staff, list(digests)
     )
+
+
+_CLOSE_SESSIONS_OF = """
+    DELETE FROM staff_sessions WHERE staff = (SELECT name FROM staff WHERE issuer = $1 AND subject = $2)"""
+
+
+async def close_sessions_of(conn: Connection, issuer: str, subject: str) -> None:
+    """Close every session of the account of this issuer and subject."""
+    await conn.execute(_CLOSE_SESSIONS_OF, issuer, subject)
 
 
 async def sweep_sessions(conn: Connection, began_before: datetime, seen_before: datetime) -> None:

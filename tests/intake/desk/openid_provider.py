@@ -36,14 +36,19 @@ def _first_key() -> RSAKey:
 
 @dataclass
 class Provider:
-    """`claims` are those of the next person to sign in; `spoil` changes an ID token before it is signed."""
+    """`claims` are those of the next person to sign in; `spoil` changes an ID token before it is signed, `configure`
+    the configuration before it is sent."""
 
     issuer: str
     claims: Claims = field(default_factory=dict)
     spoil: Callable[[Claims], Claims] = lambda claims: claims
     key: RSAKey = field(default_factory=_first_key)
     published: RSAKey | None = None
+    configure: Callable[[Claims], Any] = lambda configuration: configuration
     _codes: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def discovery(self) -> Response:
+        return JSONResponse(self.configure(self.configuration()))
 
     def configuration(self) -> dict[str, Any]:
         return {
@@ -93,7 +98,7 @@ async def provider() -> AsyncIterator[Provider]:
         listener.bind((LOOPBACK, 0))
         found = Provider(f"http://{LOOPBACK}:{listener.getsockname()[1]}")
         app = FastAPI()
-        app.get("/.well-known/openid-configuration")(found.configuration)
+        app.add_api_route("/.well-known/openid-configuration", found.discovery, response_model=None)
         app.add_api_route("/authorize", found.authorize, response_model=None)
         app.add_api_route("/token", found.token, methods=["POST"], response_model=None)
         app.add_api_route("/keys", found.keys, response_model=None)

@@ -1,8 +1,9 @@
 """Signing in by an identity provider: who gets in with which role, and what a wrong answer opens (nothing)."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from time import monotonic
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -15,7 +16,7 @@ from typer.testing import CliRunner
 from services.intake.app import create_app
 from services.intake.cli import staff
 from services.intake.desk.accounts import StaffRole
-from services.intake.desk.openid import CALLBACK_PATH, account_name
+from services.intake.desk.openid import CALLBACK_PATH, CONFIGURATION_SECONDS, account_name
 from services.intake.desk.openid_sign_in import BEGIN_PATH, PENDING_LIFETIME
 from services.intake.settings import IntakeSettings
 from tests.conftest import MakeDatabase
@@ -119,6 +120,16 @@ async def test_the_highest_group_counts_and_without_one_nobody_gets_in(
     answer = await browser.sign_in()
     assert (answer.status_code, await accounts(live)) == ((200, {"hanako": role}) if role else (403, {}))
     assert (await browser.role() is not None) == (role is not None)
+
+
+async def test_who_comes_back_without_a_role_loses_the_sessions_that_are_open(
+    live: Live, identity_provider: Provider
+) -> None:
+    browser, elsewhere = Browser(live), Browser(live)
+    await browser.sign_in()
+    identity_provider.claims["groups"] = ["everyone"]
+    assert (await elsewhere.sign_in()).status_code == 403
+    assert await browser.role() is None
 
 
 @pytest.mark.parametrize("claim", ["realm_access.roles", "https://shop.example/roles"])
@@ -228,6 +239,35 @@ async def test_a_provider_that_is_down_is_named_with_a_time_to_try_again(
     monkeypatch.setattr(identity_provider, "issuer", "https://elsewhere.example")
     answer = await Browser(live).desk.get(BEGIN_PATH)
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "30")
+    monkeypatch.undo()
+    assert (await Browser(live).sign_in()).status_code == 200, "the wrong answer is not kept"
+
+
+@pytest.mark.parametrize(
+    "configure",
+    [
+        lambda _: [],
+        lambda _: None,
+        lambda known: {**known, "authorization_endpoint": None},
+        lambda known: {**known, "token_endpoint": None},
+        lambda known: {**known, "jwks_uri": None},
+    ],
+)
+async def test_a_configuration_without_what_a_sign_in_needs_is_no_server_error(
+    configure: Callable[[Claims], Any], live: Live, identity_provider: Provider
+) -> None:
+    identity_provider.configure = configure
+    assert (await Browser(live).desk.get(BEGIN_PATH)).status_code == 503
+
+
+async def test_a_key_that_the_provider_withdrew_is_trusted_no_longer(
+    live: Live, identity_provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await Browser(live).sign_in()
+    identity_provider.published = RSAKey.generate_key(2048, {"kid": "1"})
+    later = monotonic() + CONFIGURATION_SECONDS
+    monkeypatch.setattr("services.intake.desk.openid.monotonic", lambda: later)
+    assert (await Browser(live).sign_in()).status_code == 400
 
 
 async def test_without_a_provider_the_routes_say_so(database: MakeDatabase, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from services.intake.cli import staff
 from services.intake.desk.auth import desk_address
 from services.intake.desk.sessions import MAX_ATTEMPTS
 from services.intake.desk.sign_in import client_network
+from services.intake.store.staff import SHOWN_SESSIONS
 from tests.conftest import MakeDatabase
 from tests.intake.desk.conftest import Desk
 
@@ -74,6 +75,19 @@ async def test_signing_in_again_ends_the_session_that_the_browser_had(desk: Desk
     await hanako.client.post("/desk/sign-in", data={"name": "hanako", "password": "a long password for tests"})
     assert before not in hanako.client.cookies.values()
     assert (await desk.client().get("/desk", headers={"Cookie": f"__Host-desk={before}"})).status_code == 303
+
+
+async def test_an_admin_reaches_every_session_and_finds_their_own_first(desk: Desk) -> None:
+    now = desk.clock.now()
+    rows = [(str(number).encode(), "hanako", "csrf", now) for number in range(SHOWN_SESSIONS + 5)]
+    admin = await desk.as_("aki")
+    await desk.live.service.pool.executemany(
+        "INSERT INTO staff_sessions (digest, staff, csrf, started_at, seen_at) VALUES ($1, $2, $3, $4, $4)", rows
+    )
+    pages = [(await admin.get(f"/desk/sessions?offset={offset}")).text for offset in (0, SHOWN_SESSIONS)]
+    assert [page.count('name="end.') for page in pages] == [SHOWN_SESSIONS, 6]
+    assert ["(this one)" in page for page in pages] == [True, False]
+    assert [f"offset={SHOWN_SESSIONS}" in page for page in pages] == [True, False]
 
 
 async def test_guessing_a_password_is_stopped_and_goes_on_later(desk: Desk) -> None:
@@ -181,6 +195,9 @@ async def test_staff_are_made_changed_and_shut_out_by_a_command(
     assert await by_command("disable", "hanako") == (0, "hanako is disabled\n")
     assert "disabled" in (await by_command("list"))[1]
     assert (await by_command("disable", "nobody"))[0] != 0
+    assert await by_command("enable", "hanako") == (0, "hanako is enabled\n")
+    assert "disabled" not in (await by_command("list"))[1]
+    assert (await by_command("enable", "hanako"))[0] != 0
 
 
 async def test_a_language_that_the_desk_has_no_texts_in_shows_it_in_english(desk: Desk) -> None:
