@@ -20,7 +20,12 @@ from deploy.restore.rejoin import rejoin
 from deploy.restore.topics import GroupAliveError
 from deploy.verification.auditor import audit, read_history
 from deploy.verification.evidence import Fact
-from libs.common.events.customers import CustomerErasureRequested
+from libs.common.events.customers import (
+    ConsentChannel,
+    ConsentPurpose,
+    CustomerErasureRequested,
+    CustomerUnsubscribed,
+)
 from libs.common.events.envelope import Payload
 from libs.common.events.notices import NoticeKind, NoticeSent, PromiseRef, PromiseSubject
 from libs.common.events.registry import event_class
@@ -30,6 +35,7 @@ from libs.common.events.values import Language
 from libs.common.postgres.pool import Connection
 from libs.common.privacy.erase_cli import KafkaCluster
 from libs.common.privacy.erasure import redact_erased
+from services.delivery_notify.store.consents import current_consents
 from tests.common import wire
 from tests.conftest import MakeDatabase
 from tests.journey.backbone import ADDRESS, CONTACT, Backbone, line
@@ -189,6 +195,21 @@ async def test_a_notice_known_as_sent_is_recorded_as_sent_with_its_promise(
     try:
         assert await conn.fetchval("SELECT status FROM notices") == "sent"
         assert await conn.fetchval("SELECT version FROM promise_notifications WHERE subject_id = 'R-1'") == 1
+    finally:
+        await conn.close()
+
+
+async def test_who_unsubscribed_since_the_backup_stays_unsubscribed(
+    database: MakeDatabase, kafka: str, topics: str
+) -> None:
+    left = CustomerUnsubscribed(
+        customer_id="C-1", purpose=ConsentPurpose.LOYALTY, unsubscribed_at=datetime.now(UTC) - timedelta(seconds=1)
+    )
+    conn = await rejoined(await database("delivery_notify"), KafkaCluster(kafka, topics), "delivery_notify", left)
+    try:
+        counting = await current_consents(conn, "C-1")
+        assert {each["channel"]: each["granted"] for each in counting} == dict.fromkeys(ConsentChannel, False)
+        assert {each["stated_at"] for each in counting} == {left.unsubscribed_at}
     finally:
         await conn.close()
 

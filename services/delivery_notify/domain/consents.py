@@ -58,5 +58,11 @@ def _row(stated: CustomerConsentChanged, now: datetime) -> ConsentStated:
 
 def _withdrawn(customer_id: str, purpose: ConsentPurpose, now: datetime) -> Sequence[Fact]:
     """Withdraw consent on every channel, and publish that for the shop."""
-    rows = [ConsentStated(customer_id, purpose, channel, now, False, UNSUBSCRIBED, now) for channel in ConsentChannel]
-    return [*rows, CustomerUnsubscribed(customer_id=customer_id, purpose=purpose, unsubscribed_at=now)]
+    unsubscribed = CustomerUnsubscribed(customer_id=customer_id, purpose=purpose, unsubscribed_at=now)
+    return [*withdrawals(unsubscribed, now), unsubscribed]
+
+
+def withdrawals(unsubscribed: CustomerUnsubscribed, now: datetime) -> list[ConsentStated]:
+    """Return the rows of a customer who unsubscribed, one for each channel."""
+    customer_id, purpose, at = unsubscribed.customer_id, unsubscribed.purpose, unsubscribed.unsubscribed_at
+    return [ConsentStated(customer_id, purpose, channel, at, False, UNSUBSCRIBED, now) for channel in ConsentChannel]

@@ -9,10 +9,11 @@ from datetime import datetime
 from typing import Any
 
 from libs.common.decisions.facts import Facts, Record
+from libs.common.events.customers import CustomerUnsubscribed
 from libs.common.events.registry import AnyEvent
 from libs.common.postgres.batch import columns
 from libs.common.postgres.pool import Connection
-from services.delivery_notify.domain.consents import ConsentStated, decide
+from services.delivery_notify.domain.consents import ConsentStated, decide, withdrawals
 
 _INSERT = """
     INSERT INTO consents (customer_id, purpose, channel, stated_at, granted, source, recorded_at)
@@ -63,6 +64,11 @@ async def _save(conn: Connection, rows: Sequence[ConsentStated]) -> None:
             for row in rows
         ]
         await conn.execute(_INSERT, *columns(values))
+
+
+async def restore_withdrawals(conn: Connection, unsubscribed: Sequence[CustomerUnsubscribed], now: datetime) -> None:
+    """Record again who unsubscribed since the backup, so that they get no advertising."""
+    await _save(conn, [row for each in unsubscribed for row in withdrawals(each, now)])
 
 
 async def current_consents(conn: Connection, customer_id: str) -> list[dict[str, Any]]:
