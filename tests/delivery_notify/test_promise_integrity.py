@@ -11,6 +11,7 @@ from tests.delivery_notify.service import notifying
 from tests.running import OPS, STOREFRONT, Live
 
 PATH = "/v1/promises/integrity"
+OUTCOMES = ("kept", "announced_before", "silent", "released", "open")
 
 
 @pytest.fixture
@@ -45,6 +46,13 @@ async def test_a_span_that_cannot_be_shown_is_refused_with_the_remedy(live: Live
 
 async def test_a_negative_count_is_refused(live: Live) -> None:
     assert (await store(live, -1, live.service.clock.now())).status_code == 422
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"])
+async def test_a_time_that_no_database_can_hold_is_refused(live: Live, at: str) -> None:
+    body = {"audited_at": at, "days": [{"day": today(live), **dict.fromkeys(OUTCOMES, 0)}]}
+    answer = await live.client.put(PATH, json=body, headers={**OPS, "Idempotency-Key": at})
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid")
 
 
 async def test_the_storefront_cannot_write_the_figures(live: Live) -> None:

@@ -8,9 +8,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import JSONResponse
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from libs.common.events.values import Day
+from libs.common.events.values import Day, UtcTime
 from libs.common.http.api_keys import require_caller
 from libs.common.http.idempotency import IdempotencyKey, idempotency_key
 from libs.common.http.problems import PROBLEM_RESPONSE, Answer, Problem
@@ -47,7 +47,7 @@ class AuditedDays(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    audited_at: AwareDatetime
+    audited_at: UtcTime
     days: Annotated[list[OutcomesOfDay], Field(max_length=4000)]
 
 
