@@ -29,9 +29,10 @@ def test_a_confirmation_in_time_is_the_first_version_of_the_promise() -> None:
 
 def test_a_later_date_is_announced_as_a_delay() -> None:
     scenario = open_scenario()
-    scenario.confirm(FRIDAY)
+    scenario.confirm(WEDNESDAY)
+    scenario.later(minutes=5).confirm(FRIDAY)
     delayed = scenario.last(IssueReplacementDelayed)
-    assert (delayed.previous_ship_date, delayed.ship_date, delayed.version) == (WEDNESDAY, FRIDAY, 1)
+    assert (delayed.previous_ship_date, delayed.ship_date, delayed.version) == (WEDNESDAY, FRIDAY, 2)
 
 
 def test_the_same_date_again_is_not_announced() -> None:
@@ -88,7 +89,7 @@ def test_a_warehouse_whose_clock_runs_ahead_can_still_change_its_word() -> None:
 def test_a_date_in_the_past_is_announced_as_today() -> None:
     scenario = open_scenario()
     scenario.later(days=3).confirm(WEDNESDAY)
-    assert scenario.last(IssueReplacementDelayed).ship_date == FRIDAY
+    assert scenario.last(IssueReplacementPromised).ship_date == FRIDAY
 
 
 def test_a_promise_that_passes_unshipped_is_renewed_for_the_next_open_day() -> None:

@@ -1,4 +1,4 @@
-"""A warehouse that does not answer: two dates, then a choice, then an end."""
+"""A warehouse that gives a date and does not ship: two dates, then a choice, then an end."""
 
 from libs.common.events.issues import IssueChoiceRequested, IssueReplacementDelayed
 from libs.common.events.notices import CustomerDecided
@@ -7,10 +7,12 @@ from libs.common.events.values import Choice, LineQuantity, Reason
 from libs.common.events.warehouse import ReplacementCancelled, ReplacementOrdered
 from services.returns.domain.state.outbound_leg import OutboundStatus
 from tests.returns.cases import CaseScenario, line, open_scenario
+from tests.returns.partner_answers import WEDNESDAY
 
 
-def silent(*lines: object) -> CaseScenario:
+def silent() -> CaseScenario:
     scenario = open_scenario(Reason.MISSING_ITEM, line(quantity=2))
+    scenario.confirm(WEDNESDAY)
     scenario.until(IssueChoiceRequested)
     return scenario
 

@@ -56,11 +56,13 @@ class NoticeKind(StrEnum):
 
 
 class PromiseSubject(StrEnum):
-    """Kind of promise: shipment of a line, delivery of a line, shipment of a replacement."""
+    """Kind of promise: shipment of a line, delivery of a line, shipment of a replacement, and the day by which the
+    ship date of a replacement is given."""
 
     LINE = "line"
     DELIVERY = "delivery"
     REPLACEMENT = "replacement"
+    REPLACEMENT_DATE = "replacement_date"
 
 
 class PromiseRef(Value):

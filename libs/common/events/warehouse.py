@@ -60,7 +60,10 @@ class ReplacementOrdered(WarehouseOrder):
     priority: Priority = Priority.EXPRESS
     """Picking priority."""
     promised_ship_date: Day
-    """Ship date promised to the customer already."""
+    """Ship date promised to the customer already; with `date_expected_at` only the date asked for."""
+    date_expected_at: UtcTime | None = None
+    """Time until which the customer's first date waits for the warehouse's. An answer until then is the first date
+    that the customer gets; later ones count as well. Absent: the customer has `promised_ship_date`."""
     remedy: Remedy | None = None
     """Remedy that this order carries out: whole items, or parts of them."""
     parts: tuple[ReplacementPart, ...] = ()

@@ -11,7 +11,7 @@ from libs.common.events.values import Reason
 from services.delivery_notify.domain.context import ConversationDecision
 from services.delivery_notify.domain.conversation import Conversation
 from services.delivery_notify.domain.gifts import is_for_recipient
-from services.delivery_notify.domain.issue_thread import IssueThread
+from services.delivery_notify.domain.issue_thread import IssueThread, ReplacementShipment
 from services.delivery_notify.domain.notice_creation import create_notice
 from services.delivery_notify.domain.notices import (
     NO_PROMISE_NEWS,
@@ -38,6 +38,10 @@ _PROMISING = REPLACEMENT_DATE_NOTICES | {
     NoticeKind.REPLACEMENT_DELIVERY_CHANGED,
     NoticeKind.COLLECTION_BOOKED,
 }
+
+
+UNDATED = "date"
+"""Plan of a notice about a replacement that has no ship date yet."""
 
 
 class IssueFacts(TypedDict):
@@ -94,6 +98,8 @@ def notify_issue(
 def _replacement_news(thread: IssueThread, kind: NoticeKind, facts: NoticeFacts) -> PromiseNews:
     """The replacement date that this notice announces, and the one that it declares broken."""
     shipment = thread.replacement
+    if shipment and facts.plan == UNDATED:
+        return _undated_news(shipment)
     if shipment is None or not (kind in REPLACEMENT_DATE_NOTICES or facts.plan == "replacement"):
         return NO_PROMISE_NEWS
     subject, subject_id = PromiseSubject.REPLACEMENT, str(shipment.replacement_id)
@@ -101,3 +107,10 @@ def _replacement_news(thread: IssueThread, kind: NoticeKind, facts: NoticeFacts)
     late = kind is NoticeKind.REPLACEMENT_DELAYED
     broken = ref(subject, subject_id, shipment.superseded_version, facts.previous_day) if late else ()
     return PromiseNews(announced, broken)
+
+
+def _undated_news(shipment: ReplacementShipment) -> PromiseNews:
+    """The day by which the ship date follows, and the one before, on which it did not."""
+    subject, subject_id, number = PromiseSubject.REPLACEMENT_DATE, str(shipment.replacement_id), shipment.date_number
+    missed = ref(subject, subject_id, number - 1, shipment.missed_day) if number else ()
+    return PromiseNews(ref(subject, subject_id, number, shipment.date_known_by), missed)

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from libs.common.decisions.fast_dataclass import dataclass
 from libs.common.decisions.fast_replace import replace
-from libs.common.events.values import Reason, Reporter, TimeWindow
+from libs.common.events.values import Reason, Remedy, Reporter, TimeWindow
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,8 @@ class ReplacementShipment:
 
     `confirmed_version` is the version of the newest event: one that confirms the announced date is no new promise.
     `superseded_version` is the version of the date that was announced before. `times_unshipped` counts how often it was
-    announced as shipped and did not leave.
+    announced as shipped and did not leave. While `date_known_by` is set no date is announced, and `ship_date` is the
+    one asked of the warehouse: the customer is given a date by that day, the `date_number`-th such day, from 0.
     """
 
     replacement_id: UUID
@@ -35,12 +36,23 @@ class ReplacementShipment:
     superseded_version: int = 0
     shipped: bool = False
     times_unshipped: int = 0
+    date_known_by: date | None = None
+    date_number: int = 0
+    missed_day: date | None = None
+    """The day before `date_known_by` by which the date was to follow, if there was one."""
+    remedy: Remedy | None = None
+
+    @property
+    def is_undated(self) -> bool:
+        """Return whether the customer waits for its first ship date."""
+        return self.date_known_by is not None and not self.shipped
 
 
 class PendingNotice(StrEnum):
     """Notice that a thread sends if no event comes before `notify_at`."""
 
     PLAN = "plan"  # acceptance without a remedy
+    SHIP_DATE = "ship_date"  # the day by which the ship date of a replacement follows
     NEXT_UPDATE = "next_update"  # an announced update
     RECEIPT = "receipt"  # receipt of the item without a refund
     POINTS = "points"  # points for an issue of which no event is known yet

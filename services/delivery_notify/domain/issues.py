@@ -21,6 +21,7 @@ from libs.common.events.issues import (
 )
 from libs.common.events.notices import NoticeKind
 from libs.common.events.values import IssueLine
+from services.delivery_notify.domain import first_dates
 from services.delivery_notify.domain.context import ConversationDecision
 from services.delivery_notify.domain.customer_questions import QuestionTerms, ask, close_questions
 from services.delivery_notify.domain.event_buffer import hold_for_merge
@@ -102,6 +103,8 @@ def on_update_due(decision: ConversationDecision, issue_id: UUID) -> None:
     match thread.pending:
         case PendingNotice.PLAN:
             _notify_accepted(decision, thread)
+        case PendingNotice.SHIP_DATE:
+            first_dates.on_date_awaited(decision, thread)
         case PendingNotice.RECEIPT:
             decision.put_thread(replace(thread, pending=None, notify_at=None))
             day = decision.rules.calendar.day(thread.received_at or decision.now)
@@ -128,6 +131,9 @@ def _notify_without_news(decision: ConversationDecision, thread: IssueThread) ->
     """Send an announced update for which there is no news; that is an anomaly of the review."""
     decision.anomaly("update_due_without_news", str(thread.issue_id))
     day = decision.rules.next_update_by(decision.now, thread.updates_sent)
+    if thread.replacement and thread.replacement.is_undated:
+        first_dates.on_date_overdue(decision, thread, decision.rules.update_time(day), "update")
+        return
     number = thread.updates_sent + 1
     cause = (thread.issue_id, thread.notify_at, number)  # the review itself is announced under its deadline alone
     decision.put_thread(await_update(replace(thread, updates_sent=number), decision.rules.update_time(day)))
@@ -139,7 +145,10 @@ def on_review_requested(decision: ConversationDecision, thread: IssueThread, eve
     """Announce when the review ends, unless a replacement date is announced. In a long review updates become rarer: an
     announced one is kept, and none comes before it."""
     if thread.replacement and not thread.replacement.shipped:
-        decision.ignore("replacement_date_known")
+        if thread.replacement.is_undated and event.cause == first_dates.WAREHOUSE_SILENT:
+            first_dates.on_date_overdue(decision, thread, event.due_at, "issue.review_requested")
+        else:
+            decision.ignore("replacement_date_known")
         return
     if thread.updates_sent and thread.notify_at and decision.now < thread.notify_at:
         decision.ignore("update_announced")

@@ -190,7 +190,7 @@ def recorded_at(before: TrackedPromise, at: datetime) -> datetime:
 
 def ref(subject: PromiseSubject, subject_id: str, version: int, day: date | None) -> tuple[PromiseRef, ...]:
     """Return a promise as events name it; nothing if there was none or an earlier notice broke it."""
-    if day is None or (version == 0 and subject is not PromiseSubject.REPLACEMENT):
+    if day is None or (version == 0 and subject in (PromiseSubject.LINE, PromiseSubject.DELIVERY)):
         return ()
     return (PromiseRef(subject=subject, subject_id=subject_id, version=version, day=day),)
 

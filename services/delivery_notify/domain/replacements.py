@@ -14,9 +14,10 @@ from libs.common.events.issues import (
     IssueReplacementTracked,
 )
 from libs.common.events.notices import NoticeKind, PromiseSubject
-from libs.common.events.values import LineQuantity
+from libs.common.events.values import LineQuantity, Remedy
 from services.delivery_notify.domain.context import ConversationDecision
 from services.delivery_notify.domain.customer_questions import close_questions
+from services.delivery_notify.domain.first_dates import await_date
 from services.delivery_notify.domain.issue_notices import (
     PENDING_ISSUE_NOTICES,
     issue_facts,
@@ -39,23 +40,33 @@ UNSHIPPED = "units_unshipped"
 
 
 def on_replacement_ordered(decision: ConversationDecision, thread: IssueThread, event: IssueReplacementOrdered) -> None:
-    """Announce the first definite date; if the report was not answered yet, this is the answer."""
+    """Announce the first definite date, or wait for it; if the report was not answered yet, this is the answer."""
     known, new_id = thread.replacement, event.replacement_id
     if new_id in thread.past_replacements or (known and known.replacement_id == new_id):
         decision.ignore("duplicate_replacement")
         return
-    first_answer = not thread.answered
     past = (*thread.past_replacements, known.replacement_id) if known else thread.past_replacements
+    if event.date_known_by:
+        thread = await_date(decision, thread, event, past)
+        _supersede(decision, thread, "superseded", "promised")
+        return
+    first_answer = not thread.answered
     thread = _with_shipment(decision, thread, ReplacementShipment(new_id, event.promised_ship_date), past)
     _record(decision, thread, "issue.replacement_ordered")
     _supersede(decision, thread, "superseded", "promised")
+    if first_answer:
+        _accept(decision, thread, event.promised_ship_date, event.remedy)
+        return
     facts = NoticeFacts(
         plan="replacement", day=event.promised_ship_date, remedy=event.remedy, **issue_facts(decision.state, thread)
     )
-    if first_answer:
-        notify_issue(decision, thread, NoticeKind.ISSUE_ACCEPTED, facts, cause=(thread.issue_id,))
-    else:
-        notify_issue(decision, thread, NoticeKind.REPLACEMENT_PROMISED, facts, cause=(new_id, 0))
+    notify_issue(decision, thread, NoticeKind.REPLACEMENT_PROMISED, facts, cause=(new_id, 0))
+
+
+def _accept(decision: ConversationDecision, thread: IssueThread, day: date, remedy: Remedy | None) -> None:
+    """Answer the report with the first ship date of the replacement."""
+    facts = NoticeFacts(plan="replacement", day=day, remedy=remedy, **issue_facts(decision.state, thread))
+    notify_issue(decision, thread, NoticeKind.ISSUE_ACCEPTED, facts, cause=(thread.issue_id,))
 
 
 def on_replacement_dated(
@@ -71,7 +82,7 @@ def on_replacement_dated(
     if same and ((same.shipped and not is_unshipped) or event.version <= same.confirmed_version):
         decision.ignore("older_promise")
         return
-    if same and same.ship_date == event.ship_date:
+    if same and not same.is_undated and same.ship_date == event.ship_date:
         decision.ignore("same_promise")
         confirmed = replace(same, confirmed_version=event.version)
         _with_shipment(decision, thread, confirmed, thread.past_replacements)
@@ -83,12 +94,18 @@ def on_replacement_dated(
         shipment = replace(shipment, times_unshipped=same.times_unshipped + is_unshipped)
     if is_unshipped:
         withdraw_issue(decision, event.issue_id, SHIPMENT_NOTICES, "unshipped")
+    first_answer = same is not None and same.is_undated and not thread.answered
     thread = _with_shipment(decision, thread, shipment, past)
     _record(decision, thread, event.TYPE.removesuffix(".v1"))
+    if same and first_answer:
+        _accept(decision, thread, event.ship_date, same.remedy)
+        return
     if known and not same:
         _supersede(decision, thread, "superseded", "promised")
     previous = event.previous_ship_date if isinstance(event, IssueReplacementDelayed) else None
-    _announce_date(decision, thread, shipment, same.ship_date if same else previous)
+    if same:
+        previous = None if same.is_undated else same.ship_date
+    _announce_date(decision, thread, shipment, previous)
 
 
 def _announce_date(

@@ -46,6 +46,14 @@ SAMPLES: dict[str, tuple[NoticeKind, dict[str, Any]]] = {
         NoticeKind.ISSUE_ACCEPTED,
         {"plan": "replacement", "remedy": Remedy.PART_SHIPMENT, "reason": Reason.MISSING_PART},
     ),
+    "accepted, date follows": (
+        NoticeKind.ISSUE_ACCEPTED,
+        {"plan": "date", "remedy": Remedy.REPLACEMENT, "reason": Reason.DEFECTIVE, "next_update_by": DAY},
+    ),
+    "accepted, date of the part follows": (
+        NoticeKind.ISSUE_ACCEPTED,
+        {"plan": "date", "remedy": Remedy.PART_SHIPMENT, "reason": Reason.MISSING_PART, "next_update_by": DAY},
+    ),
     "accepted, refund": (NoticeKind.ISSUE_ACCEPTED, {"plan": "refund", "reason": Reason.LOST_IN_TRANSIT, **MONEY}),
     **{
         f"accepted, {reason}": (NoticeKind.ISSUE_ACCEPTED, {"plan": "wait", "next_update_by": DAY, "reason": reason})
@@ -59,6 +67,8 @@ SAMPLES: dict[str, tuple[NoticeKind, dict[str, Any]]] = {
     "rejected, not delivered": (NoticeKind.ISSUE_REJECTED, {"code": "units_not_delivered"}),
     "rejected, other": (NoticeKind.ISSUE_REJECTED, {"code": "something_new"}),
     "review": (NoticeKind.REVIEW_STARTED, {"next_update_by": DAY}),
+    "date follows": (NoticeKind.REVIEW_STARTED, {"plan": "date", "next_update_by": DAY}),
+    "date is late": (NoticeKind.REVIEW_STARTED, {"plan": "date", "next_update_by": DAY, "update_number": 2}),
     "details": (NoticeKind.DETAILS_REQUESTED, {"missing": ("photo", "part", "the colour")}),
     "promised": (NoticeKind.REPLACEMENT_PROMISED, {}),
     "promised, earlier": (NoticeKind.REPLACEMENT_PROMISED, {"previous_day": date(2027, 3, 15)}),
@@ -76,6 +86,16 @@ SAMPLES: dict[str, tuple[NoticeKind, dict[str, Any]]] = {
         {
             **CHOICE,
             "plan": "restock",
+            "next_update_by": date(2027, 3, 8),
+            "options": (Choice.WAIT, Choice.REFUND),
+        },
+    ),
+    "choice, not shipping": (
+        NoticeKind.CHOICE_REQUESTED,
+        {
+            **CHOICE,
+            "plan": "restock",
+            "code": "not_shipping",
             "next_update_by": date(2027, 3, 8),
             "options": (Choice.WAIT, Choice.REFUND),
         },

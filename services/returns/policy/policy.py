@@ -25,6 +25,9 @@ class PolicyLimits(PolicyModel):
     transit_days: Count
     warehouse_answer_hours: Count
     warehouse_max_orders: Count
+    first_date_seconds: Annotated[int, Field(ge=0, le=3600)] = 10
+    first_date_open_days: Count = 1
+    first_date_hour: Hour = 12
     delivery_grace_days: Count
     choice_open_days: Count
     wait_if_restock_within_days: Count

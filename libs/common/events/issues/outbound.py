@@ -28,7 +28,11 @@ class IssueReplacementOrdered(IssueEvent):
     lines: Lines
     """Units to be sent."""
     promised_ship_date: Day
-    """First ship date promised to the customer."""
+    """First ship date promised to the customer; with `date_known_by` only the date asked of the warehouse."""
+    date_expected_at: UtcTime | None = None
+    """Time until which the answer of the warehouse is awaited before the customer is notified."""
+    date_known_by: Day | None = None
+    """Day by which the customer is given the ship date. Absent: `promised_ship_date` is promised."""
     ordered_at: UtcTime
     """Time of the order."""
 

@@ -109,14 +109,19 @@ def _rows(view: ChoiceView, calendar: ShopCalendar) -> list[tuple[str, str]]:
     return rows
 
 
+NOT_SHIPPING = "not_shipping"
+"""Cause of a choice about stock that is there and does not leave."""
+
+
 def _dates(view: ChoiceView) -> list[tuple[str, date | None]]:
     question, facts = view.question, view.facts
     about_issue = question.issue_id is not None
     overdue = facts.next_update_by is not None and not about_issue
+    restock = facts.day if facts.plan == "restock" else None
     return [
         ("choice.previous_date", facts.previous_day),
         ("choice.ship_date", None if overdue or about_issue or question.requested_date else facts.day),
-        ("choice.restock", facts.day if facts.plan == "restock" else None),
+        ("choice.ship_date" if facts.code == NOT_SHIPPING else "choice.restock", restock),
         ("choice.next_update", facts.next_update_by if overdue else None),
         ("choice.chosen_date", question.requested_date),
     ]

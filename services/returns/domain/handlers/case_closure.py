@@ -106,8 +106,7 @@ def _remedied_at(case: Case, resolved_at: datetime) -> datetime:
 
 def count_broken_promises(leg: OutboundLeg) -> int:
     """Return how many promised ship dates were replaced by later ones."""
-    days = [promise.ship_date for promise in leg.promises]
-    return sum(later > earlier for earlier, later in pairwise(days))
+    return sum(later > earlier for earlier, later in pairwise(leg.announced_dates))
 
 
 def is_cancellable(case: Case) -> bool:

@@ -91,6 +91,7 @@ def on_outbound_timer(decision: CaseDecision) -> None:
         return
     leg = decision.case.outbound
     decision.open_review(ReviewCause.NOT_SHIPPING)
+    decision.close_reviews(ReviewCause.WAREHOUSE_SILENT)
     decision.change_outbound(missed_promises=leg.missed_promises + 1, due_at=None)
     if decision.case.choice_request or decision.case.shortage:
         return
@@ -151,11 +152,13 @@ def apply_choice(
             _reorder(decision, None, variant)
         case Choice.REFUND if decision.case.shortage:
             _close_request(decision)
+            _close_silence(decision)
             refunds.refund_unavailable(decision, decision.case.shortage.counts)
             decision.change(shortage=None)
             shipments.complete_without_shortage(decision)
         case Choice.REFUND:
             _close_request(decision)
+            _close_silence(decision)
             cancel_replacement(decision, "refund_chosen")
             decision.switch_remedy(Remedy.REFUND)
         case Choice.CANCEL if case_closure.is_cancellable(decision.case):
@@ -170,11 +173,18 @@ def _reorder(decision: CaseDecision, ship_date: date | None, variant: Variant | 
     """Order a rejected replacement again; a shortage is ordered once the first part is delivered."""
     leg = decision.case.outbound
     if decision.case.shortage is None and leg.status in AWAITING_SHIPMENT and ship_date and variant is None:
-        outbound.extend_promise(decision, ship_date)
+        # A date that came while the customer chose is newer than that of the choice.
+        if not leg.is_dated or leg.promises[-1].ship_date <= decision.today:
+            outbound.extend_promise(decision, ship_date)
     elif decision.case.shortage:
         decision.change(shortage=Shortage(decision.case.shortage.counts, ship_date, variant, is_decided=True))
     else:
         outbound.order_replacement(decision, decision.case.outbound.ordered, ship_date, variant)
+
+
+def _close_silence(decision: CaseDecision) -> None:
+    """Close the reviews of an order that does not ship: none is expected to any more."""
+    decision.close_reviews(ReviewCause.WAREHOUSE_SILENT, ReviewCause.NOT_SHIPPING)
 
 
 def _close_request(decision: CaseDecision) -> None:

@@ -1,7 +1,7 @@
 """Outbound leg, orders and ship promises: the replacement from its order until it ships (then: `shipments`).
 
-Ship dates are announced as versioned promises. A statement of the warehouse that repeats a promise, or is older than
-the last one by event time, is not announced.
+Ship dates are announced as versioned promises, the first one as `first_dates` has it. A statement of the warehouse that
+repeats a promise, or is older than the last one by event time, is not announced.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from libs.common.events.issues import IssueReplacementDelayed, IssueReplacementO
 from libs.common.events.values import Fault, IssueLine, Money, Remedy, ReplacementPart, Variant
 from libs.common.events.warehouse import Priority, ReplacementConfirmed, ReplacementDelayed, ReplacementOrdered
 from services.returns.domain.context import CaseDecision
-from services.returns.domain.handlers import inbound
+from services.returns.domain.handlers import first_dates, inbound
 from services.returns.domain.handlers.replacement_matching import (
     match_replacement,
     record_repeat,
@@ -28,15 +28,20 @@ from services.returns.domain.state.return_slips import return_slip
 from services.returns.domain.state.review_causes import ReviewCause
 from services.returns.policy.movements import CollectOn
 
+UNSHIPPED = "units_unshipped"
+"""Cause of the new date of units that were announced as shipped."""
+
 
 def order_replacement(
     decision: CaseDecision, counts: UnitCounts, ship_date: date | None = None, variant: Variant | None = None
 ) -> None:
-    """Order these units by `ship_date`, or else by the first date the policy allows; `variant` ships instead."""
+    """Order these units by `ship_date`, a date that the customer has, or else by the first date the policy allows and
+    the warehouse confirms; `variant` ships instead."""
     number = decision.case.outbound.number + 1
     warehouse = decision.warehouse
     earliest = warehouse.add_open_days(decision.today, decision.limits.promise_open_days)
     promised = warehouse.next_open(ship_date) if ship_date else earliest
+    is_awaited = ship_date is None and decision.limits.first_date_seconds > 0
     leg = OutboundLeg(
         status=OutboundStatus.ORDERED,
         number=number,
@@ -44,12 +49,14 @@ def order_replacement(
         ordered=counts,
         variant=variant,
         promises=(ShipPromise(promised, 0),),
+        date_known_by=first_dates.day_of_date(decision) if is_awaited else None,
+        date_expected_at=first_dates.answer_awaited_until(decision) if is_awaited else None,
         address_version=decision.customer.address_version,
         order_attempts=1,
-        due_at=_answer_deadline(decision, promised),
     )
     decision.change(past_replacements=decision.case.replacements, outbound=leg)
-    _send_order(decision)
+    decision.change_outbound(due_at=_answer_deadline(decision))
+    _send_order(decision, leg.date_expected_at)
     decision.emit(ordered_event(decision.case, leg, decision.now))
 
 
@@ -60,6 +67,8 @@ def ordered_event(case: Case, leg: OutboundLeg, ordered_at: datetime) -> IssueRe
         remedy=case.plan.remedy,
         lines=to_lines(leg.ordered),
         promised_ship_date=leg.promises[0].ship_date,
+        date_expected_at=leg.date_expected_at,
+        date_known_by=leg.date_known_by,
         ordered_at=ordered_at,
     )
 
@@ -75,17 +84,26 @@ def order_shortage(decision: CaseDecision, shortage: Shortage) -> None:
 def _repeat_order(decision: CaseDecision) -> None:
     """Send the same order again, under its id."""
     leg = decision.case.outbound
-    due_at = _answer_deadline(decision, leg.promises[-1].ship_date)
     version = decision.customer.address_version
+    due_at = _answer_deadline(decision)
     decision.change_outbound(order_attempts=leg.order_attempts + 1, due_at=due_at, address_version=version)
-    _send_order(decision)
+    _send_order(decision, None if leg.is_dated else first_dates.date_deadline(decision, leg))
 
 
-def _answer_deadline(decision: CaseDecision, promised: date) -> datetime:
-    return min(decision.after(hours=decision.limits.warehouse_answer_hours), promise_deadline(decision, promised))
+def _answer_deadline(decision: CaseDecision) -> datetime:
+    return min(decision.after(hours=decision.limits.warehouse_answer_hours), _date_or_promise_deadline(decision))
 
 
-def _send_order(decision: CaseDecision) -> None:
+def _date_or_promise_deadline(decision: CaseDecision) -> datetime:
+    """Return the deadline of the shipment, or of its date where none is announced; never in the past."""
+    leg = decision.case.outbound
+    if leg.is_dated:
+        return promise_deadline(decision, leg.promises[-1].ship_date)
+    ends = first_dates.date_deadline(decision, leg)
+    return ends if ends > decision.now else decision.after(hours=1)
+
+
+def _send_order(decision: CaseDecision, awaited_until: datetime | None) -> None:
     """Send the order to the warehouse; without an address it is sent at the next timer."""
     leg = decision.case.outbound
     if decision.ship_to is None:
@@ -99,6 +117,7 @@ def _send_order(decision: CaseDecision) -> None:
             ship_to=decision.ship_to,
             priority=Priority.STANDARD if decision.case.fault is Fault.CUSTOMER else Priority.EXPRESS,
             promised_ship_date=leg.promises[-1].ship_date,
+            date_expected_at=awaited_until,
             remedy=decision.case.plan.remedy,
             parts=_parts(decision.case, leg.ordered, leg.variant),
             customs_value=Money(amount=decision.case.value_of(leg.ordered), currency=decision.case.currency),
@@ -163,7 +182,7 @@ def delayed(decision: CaseDecision, event: ReplacementDelayed) -> None:
     if not match_replacement(decision, event) or skip_past(decision, *AWAITING_SHIPMENT) or skip_stale(decision):
         return
     ship_date = _open_ship_date(decision, event.ship_date)
-    if ship_date == decision.case.outbound.promises[-1].ship_date:
+    if decision.case.outbound.is_dated and ship_date == decision.case.outbound.promises[-1].ship_date:
         record_repeat(decision)
         return
     decision.close_reviews(ReviewCause.WAREHOUSE_SILENT)
@@ -182,7 +201,7 @@ def _open_ship_date(decision: CaseDecision, stated: date) -> date:
 
 
 def _add_promise(decision: CaseDecision, ship_date: date, cause: str | None, **changes: Any) -> None:
-    """Add a promise version, and announce it: a later date than before as a delay."""
+    """Add a promise version, and announce it: a later date than the announced one as a delay."""
     promises = decision.case.outbound.promises
     promise = ShipPromise(ship_date, promises[-1].version + 1)
     due_at = promise_deadline(decision, ship_date)
@@ -193,6 +212,9 @@ def _add_promise(decision: CaseDecision, ship_date: date, cause: str | None, **c
 def move_promise(decision: CaseDecision, ship_date: date) -> None:
     """Promise this date instead: the warehouse is closed on the one before. An answer is awaited as long as it was."""
     leg = decision.case.outbound
+    if not leg.is_dated:
+        decision.change_outbound(promises=(ShipPromise(ship_date, 0),))
+        return
     _add_promise(decision, ship_date, "calendar")
     if leg.status is OutboundStatus.ORDERED:
         decision.change_outbound(due_at=leg.due_at)
@@ -201,8 +223,9 @@ def move_promise(decision: CaseDecision, ship_date: date) -> None:
 def dated_event(case: Case, leg: OutboundLeg, cause: str | None) -> IssueReplacementPromised | IssueReplacementDelayed:
     """Return the event of the last promise of a replacement that has more than its first."""
     before, promise = leg.promises[-2:]
+    was_announced = before.version > 0 or leg.date_known_by is None or cause == UNSHIPPED
     ids = {**case.ids, "replacement_id": leg.replacement_id, "version": promise.version}
-    if promise.ship_date > before.ship_date:
+    if was_announced and promise.ship_date > before.ship_date:
         return IssueReplacementDelayed(
             **ids, ship_date=promise.ship_date, previous_ship_date=before.ship_date, cause=cause
         )
@@ -231,21 +254,31 @@ def on_timer(decision: CaseDecision) -> None:
     elif leg.delivered_at:
         decision.open_review(ReviewCause.DELIVERED_UNSHIPPED)
         decision.change_outbound(due_at=decision.after(days=1))
-    elif decision.now >= decision.calendar.moment(leg.promises[-1].ship_date, decision.limits.promise_hour):
-        _miss_promise(decision)
+    elif _is_due(decision):
+        miss = _miss_promise if leg.is_dated else first_dates.miss_date
+        miss(decision)
     elif leg.order_attempts < decision.limits.warehouse_max_orders:
         _repeat_order(decision)
     else:
-        decision.open_review(ReviewCause.WAREHOUSE_SILENT)
-        decision.change_outbound(due_at=promise_deadline(decision, leg.promises[-1].ship_date))
+        if leg.is_dated:
+            decision.open_review(ReviewCause.WAREHOUSE_SILENT)
+        decision.change_outbound(due_at=_date_or_promise_deadline(decision))
+
+
+def _is_due(decision: CaseDecision) -> bool:
+    """Return whether the promised day ends without a shipment, or that of the date without one."""
+    leg = decision.case.outbound
+    if not leg.is_dated:
+        return decision.now >= first_dates.date_deadline(decision, leg)
+    return decision.now >= decision.calendar.moment(leg.promises[-1].ship_date, decision.limits.promise_hour)
 
 
 def is_silent(decision: CaseDecision) -> bool:
-    """Return whether a second promised day ends without a shipment, so that the customer is to choose."""
+    """Return whether a second promised day ends without a shipment, or without its date: the customer is to choose."""
     leg = decision.case.outbound
     if leg.status not in AWAITING_SHIPMENT or leg.delivered_at or not leg.missed_promises:
         return False
-    return decision.now >= decision.calendar.moment(leg.promises[-1].ship_date, decision.limits.promise_hour)
+    return _is_due(decision)
 
 
 def extend_promise(decision: CaseDecision, ship_date: date) -> None:
@@ -254,8 +287,8 @@ def extend_promise(decision: CaseDecision, ship_date: date) -> None:
     _repeat_order(decision)
 
 
-def promise_later(decision: CaseDecision, ship_date: date, cause: str) -> None:
-    """Promise and announce the date of units that were announced as shipped and did not leave."""
+def promise_later(decision: CaseDecision, ship_date: date, cause: str | None) -> None:
+    """Promise and announce the date of units that did not leave with others, or not although it was announced."""
     _add_promise(decision, ship_date, cause)
 
 

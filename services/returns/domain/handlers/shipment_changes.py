@@ -13,9 +13,6 @@ from services.returns.domain.handlers.replacement_matching import match_replacem
 from services.returns.domain.state.line_quantities import UnitCounts, add_counts, common_counts, missing, to_counts
 from services.returns.domain.state.outbound_leg import OutboundStatus, Parcel
 
-UNSHIPPED = "units_unshipped"
-"""Cause of the new date of units that were announced as shipped."""
-
 
 def changed(decision: CaseDecision, event: ReplacementShipmentChanged) -> None:
     if not match_replacement(decision, event):
@@ -78,7 +75,7 @@ def _promise_again(decision: CaseDecision) -> None:
         inbound.reset(decision)
         decision.change_outbound(status=OutboundStatus.CONFIRMED, expected_delivery=None)
     last = leg.promises[-1].ship_date
-    outbound.promise_later(decision, decision.warehouse.open_day_after(max(decision.today, last)), UNSHIPPED)
+    outbound.promise_later(decision, decision.warehouse.open_day_after(max(decision.today, last)), outbound.UNSHIPPED)
 
 
 def _track(decision: CaseDecision, event: ReplacementShipmentChanged, parcel_id: str) -> None:

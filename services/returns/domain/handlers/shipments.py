@@ -17,7 +17,12 @@ from libs.common.events.issues import (
 from libs.common.events.warehouse import ReplacementRecalled, ReplacementShipped
 from services.returns.domain.context import CaseDecision
 from services.returns.domain.handlers import partial_shipments
-from services.returns.domain.handlers.outbound import delivery_deadline, promise_deadline, resend_replacement
+from services.returns.domain.handlers.outbound import (
+    delivery_deadline,
+    promise_deadline,
+    promise_later,
+    resend_replacement,
+)
 from services.returns.domain.handlers.replacement_matching import match_replacement, skip_past
 from services.returns.domain.state.case import Case
 from services.returns.domain.state.line_quantities import UnitCounts, add_counts, missing, to_lines
@@ -64,11 +69,15 @@ def _expected_delivery(decision: CaseDecision, event: ReplacementShipped) -> dat
 
 
 def _record_partial_shipment(decision: CaseDecision, counts: UnitCounts, remaining: UnitCounts) -> None:
-    """Keep the promise for the remaining units; an order that was rejected before gets its promise back."""
+    """Keep the promise for the remaining units, or give the first one; an order that was rejected before gets its
+    promise back."""
     if decision.case.outbound.status is OutboundStatus.REJECTED:
         due_at = promise_deadline(decision, decision.case.outbound.promises[-1].ship_date)
         decision.change_outbound(status=OutboundStatus.CONFIRMED, due_at=due_at)
     shortage = decision.case.shortage
+    if not decision.case.outbound.is_dated:
+        asked_for = decision.case.outbound.promises[-1].ship_date
+        promise_later(decision, decision.warehouse.next_open(max(asked_for, decision.today)), None)
     _emit_part_shipped(decision, counts, add_counts(remaining, shortage.counts) if shortage else remaining)
 
 

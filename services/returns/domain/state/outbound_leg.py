@@ -28,7 +28,10 @@ SHIPPED_OR_DELIVERED = (OutboundStatus.SHIPPED, OutboundStatus.DELIVERED)
 
 @dataclass(frozen=True, slots=True)
 class ShipPromise:
-    """Ship date announced to the customer. Version 0 comes with the order, version 1 with the first confirmation."""
+    """Ship date announced to the customer. Version 0 comes with the order, version 1 with the first confirmation.
+
+    Where the first date is the warehouse's (`date_known_by`), version 0 is the date asked for and is not announced.
+    """
 
     ship_date: date
     version: int
@@ -84,10 +87,25 @@ class OutboundLeg:
     expected_delivery: date | None = None
     delivered_at: datetime | None = None
     warehouse_updated_at: datetime | None = None
+    date_known_by: date | None = None
+    """Day by which the customer is given the first date; None: it came with the order."""
+    date_expected_at: datetime | None = None
+    """Time until which the first notice waits for the warehouse's date."""
     address_version: int = 0
     """Version of the address that the warehouse was given."""
     readdressed_at: datetime | None = None
     due_at: datetime | None = None
+
+    @property
+    def is_dated(self) -> bool:
+        """Return whether a ship date was announced to the customer."""
+        return self.date_known_by is None or len(self.promises) > 1
+
+    @property
+    def announced_dates(self) -> tuple[date, ...]:
+        """Return the ship dates that were announced, in order."""
+        announced = self.promises if self.date_known_by is None else self.promises[1:]
+        return tuple([promise.ship_date for promise in announced])
 
     @property
     def has_moved(self) -> bool:
