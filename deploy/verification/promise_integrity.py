@@ -16,7 +16,7 @@ from typing import Any
 from deploy.verification.evidence import Fact, History, parse_time
 
 Subject = tuple[str, str, str]
-"""Order, kind of promise (`line`, `delivery`, `replacement`), and id of the line or replacement."""
+"""Order, kind of promise (`line`, `delivery`, `replacement`, `replacement_date`), and id of the line or replacement."""
 
 
 class Outcome(StrEnum):
@@ -152,8 +152,27 @@ def _ends(history: History) -> _Ends:
     for fact in history.of("replacement.shipped"):
         subject = (_order_of(history, fact), "replacement", str(fact.data.get("replacement_id")))
         ends.done.setdefault(subject, _time(fact, "shipped_at"))
+    _add_replacement_dates(history, ends)
     _add_cancellations(history, ends, quantities)
     return ends
+
+
+def _add_replacement_dates(history: History, ends: _Ends) -> None:
+    """The day by which a ship date was to be given is kept by a notice of the date, by a choice, or by the shipment."""
+    replacements = _ordered_replacements(history)
+    for fact in history.of("notice.sent"):
+        given = [str(ref["subject_id"]) for ref in fact.data.get("announces") or () if ref["subject"] == "replacement"]
+        if fact.data.get("kind") == "choice_requested" and fact.issue in replacements:
+            given.append(replacements[fact.issue])
+        for replacement in given:
+            _first(ends.done, (fact.order, "replacement_date", replacement), _time(fact, "sent_at"))
+    for fact in history.of("replacement.shipped"):
+        subject = (_order_of(history, fact), "replacement_date", str(fact.data.get("replacement_id")))
+        _first(ends.done, subject, _time(fact, "shipped_at"))
+
+
+def _first(times: dict[Subject, datetime], subject: Subject, at: datetime) -> None:
+    times[subject] = min(at, times.get(subject, at))
 
 
 def _quantities(history: History) -> dict[tuple[str, str], int]:
@@ -208,7 +227,8 @@ def _add_cancellations(history: History, ends: _Ends, quantities: Mapping[tuple[
     replacements = _ordered_replacements(history)
     for fact in history.of("replacement.cancelled", "issue.cancelled"):
         replacement = str(fact.data.get("replacement_id") or replacements.get(fact.issue))
-        ends.ended[_order_of(history, fact), "replacement", replacement].append(fact.event_time)
+        for kind in ("replacement", "replacement_date"):
+            ends.ended[_order_of(history, fact), kind, replacement].append(fact.event_time)
 
 
 def _ordered_replacements(history: History) -> dict[str, str]:

@@ -23,7 +23,7 @@ from tests.returns.cases import CALENDAR, TUESDAY, line
 
 FOUR_WEEKS = timedelta(days=28)
 Step = tuple[str, int, int]
-"""What the warehouse does, minutes after the order, and days from the order for the date that it names."""
+"""Action of the warehouse, minutes after the order, and days from then to the date that it names."""
 
 STEPS = st.lists(
     st.tuples(

@@ -1,11 +1,12 @@
 """Milestones of an issue as the customer sees them: done, expected on a date, or still to come; pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
 from libs.common.events import issues
+from libs.common.events.notices import NoticeSent, PromiseSubject
 from services.intake.domain.projections.issue_status import IssueStatus
 
 CLOSED = frozenset({IssueStatus.RESOLVED, IssueStatus.CANCELLED, IssueStatus.REJECTED})
@@ -36,11 +37,13 @@ Timeline = Sequence[Event]
 
 @dataclass(frozen=True, slots=True)
 class Milestone:
-    """`done_at` is set once it is reached; `expected_on` before, as far as the date is known."""
+    """`done_at` is set once it is reached; `expected_on` before, as far as the date is known; else `known_by` may be the
+    day by which the customer is given it."""
 
     code: str
     done_at: datetime | None = None
     expected_on: date | None = None
+    known_by: date | None = None
 
 
 def milestones(timeline: Timeline, status: str) -> list[Milestone]:
@@ -76,8 +79,11 @@ def _outbound(timeline: Timeline, *, is_open: bool) -> list[Milestone]:
     if not events or (shipped is None and _is_refunded_instead(timeline)):
         return []
     delivered = last_event(events, issues.IssueReplacementDelivered.TYPE)
+    ships = _milestone("shipped", shipped, None if is_open else _last_date(events, _SHIP_DATES))
+    if not (ships.done_at or ships.expected_on or is_open):
+        ships = replace(ships, known_by=_date_known_by(timeline, events[-1]["data"].get("replacement_id")))
     return [
-        _milestone("shipped", shipped, None if is_open else _last_date(events, _SHIP_DATES)),
+        ships,
         _milestone("delivered", delivered, _last_date(events, _DELIVERY_DATES)),
     ]
 
@@ -153,7 +159,23 @@ def _money(timeline: Timeline) -> list[Milestone]:
 
 def _last_date(events: Timeline, fields: Mapping[str, str]) -> date | None:
     dated = [event for event in events if event["type"] in fields]
-    return parse_date(dated[-1]["data"].get(fields[dated[-1]["type"]])) if dated else None
+    if not dated or _is_undated(dated[-1]):
+        return None
+    return parse_date(dated[-1]["data"].get(fields[dated[-1]["type"]]))
+
+
+def _is_undated(event: Event) -> bool:
+    """Return whether a replacement was ordered without a date for the customer."""
+    return event["type"] == issues.IssueReplacementOrdered.TYPE and bool(event["data"].get("date_known_by"))
+
+
+def _date_known_by(timeline: Timeline, replacement_id: Any) -> date | None:
+    """Return the day by which the date follows, as the newest notice names it."""
+    for event in reversed(timeline):
+        for promise in event["data"].get("announces") or () if event["type"] == NoticeSent.TYPE else ():
+            if (promise["subject"], promise["subject_id"]) == (PromiseSubject.REPLACEMENT_DATE, str(replacement_id)):
+                return parse_date(promise["day"])
+    return None
 
 
 def last_event(timeline: Timeline, type_: str) -> Event | None:
