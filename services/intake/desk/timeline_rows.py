@@ -7,7 +7,8 @@ from typing import Any
 
 SHOWN_FIELDS = (
     "promised_ship_date", "date_known_by", "ship_date", "previous_ship_date", "shown_ship_date",
-    "expected_delivery_date", "earliest_date", "window", "due_at", "next_update_by", "kind", "channel", "promised_date", "remedy",
+    "expected_delivery_date", "earliest_date", "window", "due_at", "next_update_by", "kind", "channel",
+    "promised_date", "remedy",
     "requested_remedy", "review", "action", "choice", "default", "by_default", "cause", "code", "message", "missing",
     "provided", "applied", "staff", "comment", "points", "rule", "score", "amount", "carrier", "tracking_number",
     "resolution", "anomaly", "reported_by", "event_type",
