@@ -37,8 +37,9 @@ Timeline = Sequence[Event]
 
 @dataclass(frozen=True, slots=True)
 class Milestone:
-    """`done_at` is set once it is reached; `expected_on` before, as far as the date is known. Until then `known_by` may be
-    the day by which the customer is given it."""
+    """`done_at` is set once it is reached. Before that `expected_on` is its date, or `known_by` the day by which the
+    customer is given one.
+    """
 
     code: str
     done_at: datetime | None = None
