@@ -3,6 +3,7 @@
 from libs.common.events.notices import NoticeFailed, NoticeSent, NoticeSuppressed
 from libs.common.runtime.service_metrics import ServiceMetrics
 from libs.common.telemetry.metrics import Kind, Metric
+from services.delivery_notify.store.promise_integrity import judged_promises
 
 NOTICES = Metric(
     "sakidashi.notices",
@@ -25,6 +26,13 @@ SUPERSEDED = Metric(
     "Announced dates that a later notice declared void.",
     ("subject",),
 )
+JUDGED = Metric(
+    "sakidashi.promises.judged",
+    Kind.GAUGE,
+    "{promise}",
+    "Promises of the last 30 days by outcome, as the last `sakidashi verify promises --store-at` found them.",
+    ("outcome",),
+)
 
 
 def add_metrics(metrics: ServiceMetrics) -> None:
@@ -37,6 +45,7 @@ def add_metrics(metrics: ServiceMetrics) -> None:
         for promise in event.supersedes:
             superseded.add(promise.subject)
 
+    metrics.gauge(JUDGED, judged_promises)
     metrics.on(NoticeSent, sent)
     metrics.on(NoticeFailed, lambda event: notices.add(event.kind, event.channel, "failed"))
     metrics.on(NoticeSuppressed, lambda event: notices.add(event.kind, "none", "suppressed"))

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from services.delivery_notify.store.promise_integrity import judged_promises
 from tests.conftest import MakeDatabase
 from tests.delivery_notify.service import notifying
 from tests.running import OPS, STOREFRONT, Live
@@ -58,3 +59,18 @@ async def test_a_time_that_no_database_can_hold_is_refused(live: Live, at: str) 
 async def test_the_storefront_cannot_write_the_figures(live: Live) -> None:
     headers = {**STOREFRONT, "Idempotency-Key": "1"}
     assert (await live.client.put(PATH, json={}, headers=headers)).status_code == 403
+
+
+async def test_the_metric_counts_the_promises_of_the_last_days_by_outcome(live: Live) -> None:
+    now = live.service.clock.now()
+    await store(live, 3, now)
+    old = (now - timedelta(days=40)).date().isoformat()
+    await store(live, 5, now + timedelta(hours=1), day=old)
+    async with live.service.pool.acquire() as conn:
+        judged = await judged_promises(conn, now)
+    assert judged == {("kept",): 7, ("announced_before",): 2, ("silent",): 3, ("released",): 1, ("open",): 0}
+
+
+async def test_the_metric_shows_nothing_before_the_first_audit(live: Live) -> None:
+    async with live.service.pool.acquire() as conn:
+        assert await judged_promises(conn, live.service.clock.now()) == {}

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from libs.common.postgres.batch import columns
 from libs.common.postgres.pool import Connection
@@ -28,6 +28,18 @@ _SAVE = """
         excluded.kept, excluded.announced_before, excluded.silent, excluded.released, excluded.open,
         excluded.audited_at)
     WHERE known.audited_at <= excluded.audited_at"""
+
+_JUDGED = """
+    SELECT sum(kept) AS kept, sum(announced_before) AS announced_before, sum(silent) AS silent,
+           sum(released) AS released, sum(open) AS open
+    FROM promise_integrity WHERE day > $1"""
+JUDGED_DAYS = timedelta(days=30)
+
+
+async def judged_promises(conn: Connection, now: datetime) -> Mapping[tuple[str, ...], float]:
+    """Return the audited promises of the last 30 days by outcome; nothing before the first audit."""
+    row = await conn.fetchrow(_JUDGED, (now - JUDGED_DAYS).date())
+    return {(name,): float(count) for name, count in row.items() if count is not None} if row else {}
 
 
 async def save_integrity(conn: Connection, days: Sequence[IntegrityOfDay], audited_at: datetime) -> None:
