@@ -32,6 +32,8 @@ async def swap(shop: Backbone, issue_id: UUID) -> dict[str, Any]:
     await shop.publish(
         warehouse.ReplacementConfirmed(**ids, ship_date=ordered["data"]["promised_ship_date"]), answers=ordered
     )
+    # The date is in the first mail; a shipment at the same instant would be the news in its place.
+    await shop.wait_for("notice.sent", issue_id=issue_id, kind="issue_accepted")
     await shop.publish(warehouse.ReplacementShipped(**ids, shipped_at=now, carrier="yamato"), answers=ordered)
     requested = await shop.wait_for("collection.requested", issue_id=issue_id)
     await shop.publish(carrier.ParcelDelivered(**ids, delivered_at=now), answers=requested)
