@@ -60,6 +60,7 @@ def resolved() -> ObservedCase:
 def test_a_report_that_was_accepted_shows_what_comes_next() -> None:
     case = observed()
     promised = case.known.outbound.promises[-1].ship_date
+    case.confirm(promised)
     assert progress(case) == {"accepted": case.now, "shipped": promised, "delivered": None, "resolved": None}
 
 
@@ -103,6 +104,7 @@ def lost() -> ObservedCase:
 def test_after_a_lost_parcel_the_page_is_about_the_new_one() -> None:
     case = lost()
     promised = case.known.outbound.promises[-1].ship_date
+    case.confirm(promised)
     assert (progress(case)["shipped"], progress(case)["delivered"]) == (promised, None)
     assert view(case).tracking_number is None
     case.ship(expected_delivery_date=in_days(case, 1), tracking_number="A-2")
@@ -113,6 +115,7 @@ def test_a_reopened_issue_is_about_the_second_replacement() -> None:
     case = resolved()
     case.later(days=2).apply(ReopenCase(issue_id=ISSUE, cause="again"))
     promised = case.known.outbound.promises[-1].ship_date
+    case.confirm(promised)
     assert (progress(case)["shipped"], progress(case)["delivered"]) == (promised, None)
     assert progress(case)["resolved"] is None
 

@@ -135,21 +135,25 @@ def date_follows(day: str = "2026-03-03") -> HistoryBuilder:
     story = HistoryBuilder()
     ids = {"issue_id": ISSUE, "order_id": "S1", "customer_id": "C1", "replacement_id": "R1"}
     story.add("warehouse.orders", "replacement.ordered", 0, **ids)
-    story.notice("issue_accepted", 1, issue=ISSUE, announces=[ref(day, 0, "replacement_date", "R1")], supersedes=[])
+    story.notice("issue_accepted", 1, issue_id=ISSUE, announces=[ref(day, 0, "replacement_date", "R1")], supersedes=[])
     return story
 
 
 def test_a_day_by_which_a_date_follows_is_kept_by_the_notice_of_the_date() -> None:
     story = date_follows()
     story.notice(
-        "replacement_promised", DAY, issue=ISSUE, announces=[ref("2026-03-06", 1, "replacement", "R1")], supersedes=[]
+        "replacement_promised",
+        DAY,
+        issue_id=ISSUE,
+        announces=[ref("2026-03-06", 1, "replacement", "R1")],
+        supersedes=[],
     )
     assert outcomes(story)[0] == (MARCH_3, KEPT)
 
 
 def test_a_day_by_which_a_date_follows_is_kept_by_the_choice_too() -> None:
     story = date_follows()
-    story.notice("choice_requested", DAY, issue=ISSUE, announces=[], supersedes=[])
+    story.notice("choice_requested", DAY, issue_id=ISSUE, announces=[], supersedes=[])
     assert outcomes(story) == [(MARCH_3, KEPT)]
 
 
