@@ -5,7 +5,7 @@ They are committed, so that a change of a border shows in review; a test fails w
 
 import importlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from faststream.specification import AsyncAPI
 
 from deploy.service_settings import settings_class
 from libs.common import __version__
+from libs.common.events.envelope import Payload
 from libs.common.events.registry import PAYLOADS, event_class
 from libs.common.events.sources import PARTNERS
 from libs.common.events.topics import SERVICES, TOPICS, Direction
@@ -31,6 +32,7 @@ PLACEHOLDER_SETTINGS = {
 }
 
 FOLDER = Path(__file__).parent
+SAMPLES = FOLDER.parents[1] / "tests" / "contracts" / "samples"
 
 
 @cache
@@ -70,7 +72,24 @@ def asyncapi(service: Service) -> dict[str, Any]:
         schema_version="3.0.0",
     )
     specification: dict[str, Any] = json.loads(document.to_specification().to_json())
+    _add_examples(specification, service)
     return specification
+
+
+def _add_examples(specification: dict[str, Any], service: Service) -> None:
+    """Add to each message the samples of its events: the contract tests read the same files."""
+    messages: dict[str, Any] = specification["components"]["messages"]
+    prefix = service.settings.kafka_topic_prefix
+    for payload in service.publishes:
+        messages[f"{prefix}{payload.TOPIC.name}:{payload.TYPE}:Message"]["examples"] = _samples([payload])
+    for each in service.subscriptions:
+        messages[f"{prefix}{each.topic}:{service.name}:SubscribeMessage"]["examples"] = _samples(each.payload_types)
+
+
+def _samples(payloads: Iterable[type[Payload]]) -> list[dict[str, Any]]:
+    """Return the samples of these events, the plain one of each first."""
+    paths = [path for payload in payloads for path in sorted(SAMPLES.glob(f"{payload.TYPE}*.json"))]
+    return [{"name": path.stem, "payload": json.loads(path.read_text(encoding="utf-8"))} for path in paths]
 
 
 def event_table() -> str:

@@ -61,6 +61,7 @@ TOPICS = (
     "notices",
     "loyalty",
     "product.alerts",
+    "anomalies",
     "customers",
     "storefront.customers",
     "storefront.consents",
@@ -79,7 +80,8 @@ SERVICE_QUERIES = {
         "timeline": "SELECT issue_id, event_id FROM timeline ORDER BY issue_id, position",
     },
     "returns": {
-        "kept_counts": """SELECT count_id, issue_id, from_issue, matched_at, body ->> 'received_at' AS received_at,
+        "kept_counts": """SELECT count_id, issue_id, from_issue, matched_at, settled_at,
+            body ->> 'received_at' AS received_at,
             (SELECT sum((l ->> 'quantity')::int) FROM jsonb_path_query(body, '$.lines[*]') l) AS units
             FROM kept_counts"""
     },

@@ -143,7 +143,7 @@ def _delivered_value(line: Mapping[str, Any], arrived: int) -> Decimal:
 
 
 def counted_goods(history: History) -> Iterator[Violation]:
-    """Every unit that a warehouse counted was counted by a case, or is kept for staff."""
+    """Every unit that a warehouse counted was counted by a case, or is kept and shown to staff."""
     kept = history.database("returns").rows("kept_counts")
     taken: Counter[object] = Counter()
     for fact in history.of("issue.item_received"):
@@ -160,6 +160,12 @@ def counted_goods(history: History) -> Iterator[Violation]:
     for at, facts in counted.items():
         if taken[at] < sum(map(_units, facts)):
             yield violation(f"issue {facts[0].issue or 'unknown'}: a counted box is in no case and not kept", *facts)
+    shown = {fact.data.get("thing") for fact in history.of("anomaly.detected")}
+    for row in kept:
+        is_waiting = not (row.get("matched_at") or row.get("settled_at") or row.get("from_issue"))
+        receipt = receipts.get(str(row["count_id"]))
+        if is_waiting and receipt and f"count:{row['count_id']}" not in shown:
+            yield violation(f"count {row['count_id']}: a kept box is shown to nobody", receipt)
 
 
 def _time(text: str | None) -> object:
@@ -178,16 +184,19 @@ def _receipt(fact: Fact) -> str:
 
 
 def counted_money(history: History) -> Iterator[Violation]:
-    """Every payment of a provider is a part of its refund, or a matter for staff."""
+    """Every payment of a provider is a part of its refund, or a matter for staff; so is one of no refund at all."""
     payments: defaultdict[str, dict[str, Fact]] = defaultdict(dict)
     for fact in history.of("refund.completed"):
         name = fact.data.get("transaction_id") or json.dumps([fact.data["amount"], fact.data.get("completed_at")])
         payments[fact.data["refund_id"]].setdefault(name, fact)
     asked = {fact.data["refund_id"]: _amount(fact.data["amount"]) for fact in history.of("refund.requested")}
     reversals = {fact.data["refund_id"] for fact in history.of("refund.reversed")}
+    shown = {fact.data["event_id"] for fact in history.of("anomaly.detected", "issue.anomaly_detected")}
     for refund_id, paid in payments.items():
         total = sum((_amount(fact.data["amount"]) for fact in paid.values()), Decimal(0))
         issue = next(iter(paid.values())).issue
+        if refund_id not in asked and not shown & {fact.identity[1] for fact in paid.values()}:
+            yield violation(f"issue {issue}: {total} paid of a refund that nobody asked for, unseen", *paid.values())
         is_too_much = refund_id in asked and total > asked[refund_id] and refund_id not in reversals
         if is_too_much and not _is_reviewed(history, issue, "refund_overpaid", "refund_differs"):
             yield violation(f"issue {issue}: {total} paid of {asked[refund_id]}, unseen by staff", *paid.values())

@@ -1,5 +1,7 @@
 """delivery_notify: notices to customers, and the dates promised in them. Composition root."""
 
+from pathlib import Path
+
 from fastapi import FastAPI
 
 from libs.common.config.settings import load
@@ -26,6 +28,8 @@ from services.delivery_notify.store.consents import Consents
 from services.delivery_notify.store.conversations import Conversations
 from services.delivery_notify.store.customer_merges import move_customer
 from services.delivery_notify.store.erasure import erase, sweeps
+
+EXAMPLES = Path(__file__).with_name("http") / "examples.json"
 
 
 def create_app(settings: NotifySettings | None = None) -> FastAPI:
@@ -75,6 +79,7 @@ def create_app(settings: NotifySettings | None = None) -> FastAPI:
         pages.assets.routes(),
         signed=bounces.SIGNED,
         untraced=("/c/", "/staff/notices/"),
+        examples=EXAMPLES,
     )
     app.state.choice_page = choice_page.ChoicePage(conversations, links, pages, calendar)
     app.state.consents = stated

@@ -1,9 +1,12 @@
 """Intake: accepts reports and shows where each issue is."""
 
+from pathlib import Path
+
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 
 from libs.common.config.settings import load
+from libs.common.events.anomalies import CountStaffDecided
 from libs.common.events.customers import CustomerErased, CustomerErasureRequested
 from libs.common.events.envelope import Payload
 from libs.common.events.issues import IssueCollectionWindowChosen, IssueRated
@@ -18,7 +21,7 @@ from libs.common.web.assets import Assets
 from services.intake.customer_pages import wiring as customer_pages
 from services.intake.desk import wiring as desk
 from services.intake.domain import decide
-from services.intake.domain.projections import change_requests, timeline
+from services.intake.domain.projections import anomalies, change_requests, timeline
 from services.intake.evidence.storage import S3Access, open_evidence
 from services.intake.evidence.uploads import EvidenceUploads
 from services.intake.http import erasure, issues, photos, search, staff_decisions, withdrawals
@@ -31,6 +34,7 @@ from services.intake.jobs.wiring import add_insights
 from services.intake.metrics import WEBHOOKS, add_metrics
 from services.intake.policy.eligibility_rules import read_rules
 from services.intake.settings import IntakeSettings
+from services.intake.store.anomalies import Anomalies, retention_sweep
 from services.intake.store.customer_merges import move_customer
 from services.intake.store.erasure import erase
 from services.intake.store.orders import Orders
@@ -44,12 +48,15 @@ PUBLISHES: tuple[type[Payload], ...] = (
     *decide.PUBLISHES,
     *CLUSTER_EVENTS,
     *WEBHOOK_EVENTS.values(),
+    CountStaffDecided,
     IssueCollectionWindowChosen,
     IssueRated,
     CustomerErasureRequested,
     CustomerErased,
     EventRejected,
 )
+
+EXAMPLES = Path(__file__).with_name("http") / "examples.json"
 
 
 def create_app(settings: IntakeSettings | None = None) -> FastAPI:
@@ -67,10 +74,12 @@ def create_app(settings: IntakeSettings | None = None) -> FastAPI:
     evidence = EvidenceUploads(open_evidence(settings.evidence_location, s3), settings.photos_per_issue)
     service.add_aggregate(orders, *decide.SUBSCRIBES)
     service.add_aggregate(Timeline(settings.zone), *timeline.SUBSCRIBES, *change_requests.SUBSCRIBES)
+    service.add_aggregate(Anomalies(), *anomalies.SUBSCRIBES)
     service.add_aggregate(Erasures(service.name, erase), CustomerErasureRequested)
     service.add_aggregate(publisher)
     service.add_aggregate(CustomerMerges(move_customer), CustomerMerged)
     service.add_retention(*retention_sweeps(settings.evidence_retention_days, settings.free_text_retention_days))
+    service.add_retention(retention_sweep())
     service.run_in_background("photo cleanup", PhotoCleanup(service, evidence.files).run)
     add_insights(service)
     add_metrics(service.metrics)
@@ -93,6 +102,7 @@ def create_app(settings: IntakeSettings | None = None) -> FastAPI:
         pages={"desk": "/desk"},
         uploads=(*photos.UPLOADS, *customer_pages.UPLOADS, *storefronts.PATHS),
         untraced=("/desk", "/s/", "/r/", "/v/", "/u/"),
+        examples=EXAMPLES,
     )
     app.state.commands, app.state.evidence, app.state.links = commands, evidence, links
     app.state.webhooks = storefronts.Webhooks(

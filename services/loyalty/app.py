@@ -1,5 +1,7 @@
 """Loyalty: apology points, purchase points and the points ledger."""
 
+from pathlib import Path
+
 from fastapi import FastAPI
 
 from libs.common.config.settings import load
@@ -17,6 +19,8 @@ from services.loyalty.store.erasure import erase
 from services.loyalty.store.ledger import LedgerStore
 from services.loyalty.store.orders import OrderStore
 
+EXAMPLES = Path(__file__).with_name("http") / "examples.json"
+
 
 def create_app(settings: LoyaltySettings | None = None) -> FastAPI:
     settings = settings or load(LoyaltySettings)
@@ -32,6 +36,8 @@ def create_app(settings: LoyaltySettings | None = None) -> FastAPI:
     service.add_aggregate(Erasures(service.name, erase), CustomerErasureRequested)
     service.add_aggregate(CustomerMerges(AccountMerges(ledger).move), CustomerMerged)
     add_metrics(service.metrics)
-    app = service.create_app(balances.router, entries.router, redemptions.router, ops.router, holdout.router)
+    app = service.create_app(
+        balances.router, entries.router, redemptions.router, ops.router, holdout.router, examples=EXAMPLES
+    )
     app.state.ledger = ledger
     return app

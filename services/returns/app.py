@@ -1,6 +1,7 @@
 """Returns service: replacements, collections and refunds of accepted issues, and the reviews of staff."""
 
 from dataclasses import replace
+from pathlib import Path
 
 from fastapi import FastAPI
 
@@ -26,6 +27,9 @@ from services.returns.store.early_events import early_event_sweep
 from services.returns.store.erasure import address_sweeps, erase
 from services.returns.store.order_snapshots import OrderSnapshots
 from services.returns.store.orders import KnownOrders
+from services.returns.store.parcel_numbers import parcel_number_sweep
+
+EXAMPLES = Path(__file__).with_name("http") / "examples.json"
 
 
 def create_app(settings: ReturnsSettings | None = None) -> FastAPI:
@@ -50,9 +54,9 @@ def create_app(settings: ReturnsSettings | None = None) -> FastAPI:
     service.add_aggregate(KnownOrders(OrderSnapshots(address_keys)), *ORDER_SUBSCRIBES)
     service.add_aggregate(Erasures(service.name, erase), CustomerErasureRequested)
     service.add_aggregate(CustomerMerges(move_customer), CustomerMerged)
-    service.add_retention(*address_sweeps(settings.address_retention_days), early_event_sweep())
+    service.add_retention(*address_sweeps(settings.address_retention_days), early_event_sweep(), parcel_number_sweep())
     service.run_in_background("policies", watch(settings.policy_file, on_policy_change, settings.policy_poll_seconds))
     add_metrics(service.metrics)
-    app = service.create_app(case_routes.router)
+    app = service.create_app(case_routes.router, examples=EXAMPLES)
     app.state.cases = cases
     return app

@@ -8,6 +8,7 @@ import pytest
 from aiokafka import ConsumerRecord
 
 from libs.common.events.registry import UndecodableError, decode
+from libs.common.events.topics import SERVICES
 from libs.common.messaging.dead_letters import DeadLetter, DeadLetterReason
 from libs.common.messaging.rejections import is_kept_elsewhere, is_published_again, rejection
 from tests.contracts.reading import sample, written
@@ -59,6 +60,11 @@ def test_one_service_answers_and_keeps_the_record() -> None:
     kept = [not is_kept_elsewhere(service, ORDERS, DeadLetterReason.UNDECODABLE) for service in services]
     assert kept == [True, False, False, False]
     assert is_published_again("intake", ORDERS, DeadLetterReason.UNDECODABLE)
+
+
+def test_a_record_of_another_author_is_kept_once_as_well() -> None:
+    kept = [not is_kept_elsewhere(service, ORDERS, DeadLetterReason.FORBIDDEN_SOURCE) for service in SERVICES]
+    assert kept == [True, False, False, False]
 
 
 def test_an_event_that_a_service_failed_to_apply_is_its_own_matter() -> None:

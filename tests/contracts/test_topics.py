@@ -81,11 +81,16 @@ CONVERSATIONS: dict[str, tuple[str, Direction, str]] = {
         Direction.INTERNAL,
         "customer.erasure_requested customer.erased customer.unsubscribed",
     ),
+    "anomalies": (
+        "cause",
+        Direction.INTERNAL,
+        "anomaly.detected anomaly.cleared count.staff_decided count.staff_decision_applied",
+    ),
     "events.rejected": ("topic", Direction.OUT, "event.rejected"),
     "product.alerts": ("sku", Direction.INTERNAL, "cluster.detected lot.held lot.released buyer.warned"),
 }
 
-PUBLIC = (topics.ISSUES, topics.NOTICES, topics.LOYALTY, topics.PRODUCT_ALERTS, topics.CUSTOMERS)
+PUBLIC = (topics.ISSUES, topics.NOTICES, topics.LOYALTY, topics.PRODUCT_ALERTS, topics.ANOMALIES, topics.CUSTOMERS)
 PERSONAL_MODELS = {Address.__name__, Contact.__name__}
 PERSONAL_FIELDS = {
     *Address.model_fields,
@@ -103,7 +108,7 @@ def test_the_topics_are_those_of_the_design() -> None:
 
 def test_every_topic_about_orders_and_issues_is_keyed_by_the_customer() -> None:
     others = {topic.name: topic.key for topic in TOPICS if topic.key != "customer_id"}
-    assert others == {"product.alerts": "sku", "events.rejected": "topic"}
+    assert others == {"product.alerts": "sku", "anomalies": "cause", "events.rejected": "topic"}
 
 
 @each_payload

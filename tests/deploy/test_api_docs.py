@@ -1,6 +1,9 @@
 """The committed OpenAPI and AsyncAPI documents match the code."""
 
+import json
 from pathlib import Path
+
+import pytest
 
 from deploy.api import api_docs
 from libs.common.events.topics import SERVICES
@@ -25,3 +28,15 @@ def test_every_event_a_service_gives_is_in_its_asyncapi_document() -> None:
         text = api_docs.documents()[f"{name}.asyncapi.json"]
         assert service.publishes
         assert all(payload.TYPE in text for payload in service.publishes)
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_message_has_an_example_of_each_of_its_events(name: str) -> None:
+    messages = json.loads(api_docs.documents()[f"{name}.asyncapi.json"])["components"]["messages"]
+    service = api_docs.example_app(name).state.service
+    published = {f"{each.TOPIC.name}:{each.TYPE}:Message": {each.TYPE} for each in service.publishes}
+    read = {f"{each.topic}:{name}:SubscribeMessage": {payload.TYPE for payload in each.payload_types}
+            for each in service.subscriptions}  # fmt: skip
+    shown = {key: {example["payload"]["type"] for example in message.get("examples", ())}
+             for key, message in messages.items()}  # fmt: skip
+    assert shown == {**published, **read}

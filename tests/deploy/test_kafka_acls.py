@@ -50,6 +50,7 @@ issues                        rw      rw       r                r        r      
 notices                       r       r        w                -        r           -          -        -        -
 loyalty                       r       -        r                w        r           -          -        -        -
 product.alerts                w       -        r                -        r           r          -        -        -
+anomalies                     rw      rw       w                w        r           -          -        -        -
 customers                     rw      rw       rw               rw       r           r          r        -        rw
 events.rejected               w       w        -                -        r           r          r        r        -
 intake.dead-letters           w       -        -                -        -           -          -        -        r

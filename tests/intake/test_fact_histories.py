@@ -11,7 +11,7 @@ from libs.common.events.storefront import IssueSubmitted, IssueWithdrawn
 from libs.common.events.values import Reason, ReportedLine
 from libs.common.postgres.pool import Connection
 from services.intake.app import create_app
-from services.intake.domain.projections import change_requests, timeline
+from services.intake.domain.projections import anomalies, change_requests, timeline
 from services.intake.settings import IntakeSettings
 from tests.conftest import MakeDatabase
 from tests.drawn_facts import CUSTOMERS, ISSUES, ORDER_OF, SHOP, Facts, any_fact, any_facts
@@ -46,7 +46,7 @@ REPORTS: Facts = {
     ),
     IssueWithdrawn: any_fact(IssueWithdrawn),
 }
-EVENTS = any_facts([*timeline.SUBSCRIBES, *change_requests.SUBSCRIBES])
+EVENTS = any_facts([*timeline.SUBSCRIBES, *change_requests.SUBSCRIBES, *anomalies.SUBSCRIBES])
 FACTS: Facts = {**ORDERS, **REPORTS, **EVENTS}
 CHECKS = ("one_entitlement_per_unit", "delivery_counts_once", "corrections_count")
 

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from libs.common.events import carrier, payment, warehouse
+from libs.common.events.anomalies import CountStaffDecided
 from libs.common.events.issues import IssueAccepted, IssueCollectionWindowChosen, IssueStaffDecided
 from libs.common.events.notices import CustomerDecided
 from libs.common.events.values import Reason, Remedy
@@ -27,7 +28,7 @@ CASES: Facts = {
     IssueAccepted: st.builds(
         accepted, issues, st.sampled_from(Reason), st.none() | st.sampled_from(Remedy), st.integers(1, 2)
     ),
-    **any_facts([IssueStaffDecided, IssueCollectionWindowChosen, CustomerDecided]),
+    **any_facts([IssueStaffDecided, IssueCollectionWindowChosen, CustomerDecided, CountStaffDecided]),
 }
 WAREHOUSE = any_facts(
     [

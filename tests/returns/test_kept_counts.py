@@ -1,17 +1,27 @@
 """Kept counts on a real Postgres: nothing that the warehouse counted is dropped."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
+from typing import Any
 from uuid import UUID
 
 import pytest
 
-from libs.common.decisions.facts import Facts, TimerFired
+from libs.common.decisions.facts import Facts, TimerFired, refusal_of
+from libs.common.events.anomalies import (
+    AnomalyCleared,
+    AnomalyDetected,
+    CountStaffDecided,
+    CountStaffDecisionApplied,
+    anomaly_cause,
+)
 from libs.common.events.envelope import Payload
+from libs.common.events.registry import decode
 from libs.common.events.values import Condition, CountedLine, InspectedLine, Reason
 from libs.common.events.warehouse import ItemInspected, ItemReceived
 from libs.common.messaging.decision_runner import Incoming
 from libs.common.postgres.pool import Pool, create_pool
-from services.returns.domain.commands import AssignCount
+from services.returns.domain.commands import AssignCount, SettleCount
 from services.returns.domain.state.case import Case
 from services.returns.domain.state.return_slips import return_slip
 from services.returns.domain.state.review_causes import ReviewCause
@@ -105,7 +115,7 @@ async def test_a_box_that_fits_nothing_is_listed_until_staff_assign_it(pool: Poo
     await take(pool, box(CountedLine(quantity=1, sku="UNREADABLE"), issue_id=None))
     await fire(pool)
     assert await open_counts(pool) == ["gate-1"]
-    await take(pool, AssignCount(issue_id=ISSUE, count_id="gate-1"))
+    await take(pool, AssignCount(issue_id=ISSUE, count_id="gate-1", as_other_item=True))
     assert await open_counts(pool) == []
     assert (await case_of(pool)).in_review(ReviewCause.UNEXPECTED_ITEM)
 
@@ -153,3 +163,92 @@ async def test_a_box_for_a_case_that_waits_for_nothing_keeps_its_own_trace(pool:
     await pool.execute("DELETE FROM timers")
     await take(pool, box(issue_id=None, order_id="O-1"), trace=OF_BOX)
     assert await trace_of_count(pool) == OF_BOX
+
+
+BOX = anomaly_cause("returns", "count_without_case", "count:gate-1")
+
+
+async def events(pool: Pool, *types: type[Payload]) -> list[Any]:
+    """Return the published events of these types, in order, and forget them."""
+    async with pool.acquire() as conn:
+        rows = await conn.fetch("SELECT value FROM outbox_records ORDER BY id, n")
+        await conn.execute("DELETE FROM outbox")
+    found = [decode(row["value"]).data for row in rows]
+    return [each for each in found if isinstance(each, types)]
+
+
+def decided(issue_id: UUID | None = None, **changes: Any) -> CountStaffDecided:
+    fields = {"decision_id": UUID(int=5), "staff": "hanako", "comment": "By its colour.", "decided_at": TUESDAY}
+    return CountStaffDecided(**{"cause": BOX, "count_id": "gate-1", "issue_id": issue_id, **fields, **changes})
+
+
+UNREADABLE = box(CountedLine(quantity=1, sku="UNREADABLE", serials=("SN-1",)), issue_id=None, tracking_number="4123")
+
+
+async def test_a_box_without_a_case_is_reported_with_what_the_warehouse_counted(pool: Pool) -> None:
+    await take(pool, UNREADABLE)
+    (found,) = await events(pool, AnomalyDetected)
+    assert (found.cause, found.thing, found.reported_by, found.event_type) == (
+        BOX, "count:gate-1", "/test", "item.received.v1",
+    )  # fmt: skip
+    fields = {each.field: each.value for each in found.reported}
+    assert (fields["sku"], fields["serials"], fields["tracking_number"]) == ("UNREADABLE", "SN-1", "4123")
+
+
+async def test_the_anomaly_of_a_box_ends_when_its_case_takes_it(pool: Pool) -> None:
+    await take(pool, box())
+    await take(pool, accepted(Reason.CHANGED_MIND))
+    await fire(pool)
+    found = await events(pool, AnomalyDetected, AnomalyCleared)
+    assert [(type(each), each.cause) for each in found] == [(AnomalyDetected, BOX), (AnomalyCleared, BOX)]
+
+
+@pytest.mark.parametrize(
+    ("case", "decision", "code"),
+    [
+        (ISSUE, decided(ISSUE), "count_does_not_fit"),
+        (ISSUE, decided(ISSUE, as_other_item=True), None),
+        (ISSUE, decided(OTHER), "unknown_case"),
+        (ISSUE, decided(), None),
+        (ISSUE, decided(ISSUE, count_id="gate-9"), "unknown_count"),
+    ],
+)
+async def test_the_desk_is_answered(pool: Pool, case: UUID, decision: CountStaffDecided, code: str | None) -> None:
+    await take(pool, accepted(Reason.CHANGED_MIND, issue_id=case))
+    await take(pool, UNREADABLE)
+    await take(pool, decision)
+    (answer,) = await events(pool, CountStaffDecisionApplied)
+    assert (answer.decision_id, answer.applied, answer.code) == (decision.decision_id, code is None, code)
+    assert await open_counts(pool) == ([] if code is None else ["gate-1"])
+
+
+async def test_a_settled_box_is_taken_by_no_case(pool: Pool) -> None:
+    await take(pool, box())
+    await take(pool, SettleCount(count_id="gate-1", staff="hanako", comment="Sent back."))
+    await take(pool, accepted(Reason.CHANGED_MIND))
+    await fire(pool)
+    facts = await take(pool, AssignCount(issue_id=ISSUE, count_id="gate-1"))
+    assert refusal_of(facts[0]) == "count_settled"
+    assert (await case_of(pool)).inbound.received == {}
+
+
+async def test_a_box_is_counted_by_one_case_only_and_again_by_it_is_no_fault(pool: Pool) -> None:
+    await take(pool, accepted(Reason.CHANGED_MIND))
+    await take(pool, accepted(Reason.CHANGED_MIND, issue_id=OTHER))
+    await take(pool, box(CountedLine(quantity=1, sku="SKU-1"), issue_id=None))
+    assert await open_counts(pool) == ["gate-1"], "two cases fit"
+    refusals = [
+        refusal_of((await take(pool, AssignCount(issue_id=issue, count_id="gate-1")))[0])
+        for issue in (OTHER, OTHER, ISSUE)
+    ]
+    assert refusals == [None, None, "count_taken"]
+    assert ((await case_of(pool)).inbound.received, (await case_of(pool, OTHER)).inbound.received) == ({}, {"1": 1})
+
+
+async def test_two_cases_that_are_given_one_box_at_the_same_moment_count_it_once(pool: Pool) -> None:
+    await take(pool, accepted(Reason.CHANGED_MIND))
+    await take(pool, accepted(Reason.CHANGED_MIND, issue_id=OTHER))
+    await take(pool, box(CountedLine(quantity=1, sku="SKU-1"), issue_id=None))
+    await asyncio.gather(*(take(pool, AssignCount(issue_id=issue, count_id="gate-1")) for issue in (ISSUE, OTHER)))
+    counted = [(await case_of(pool, issue)).inbound.received for issue in (ISSUE, OTHER)]
+    assert sorted(counted, key=len) == [{}, {"1": 1}]

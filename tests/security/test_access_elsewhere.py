@@ -32,6 +32,7 @@ ACCESS: dict[str, dict[str, str]] = {
         "GET /v1/cases/kept-counts": "ops",
         "GET /v1/cases/{issue_id}": "ops",
         "POST /v1/cases/{issue_id}/kept-counts/{count_id:path}": "ops",
+        "POST /v1/cases/kept-counts/{count_id:path}/settle": "ops",
         "GET /v1/cases/{issue_id}/exposure": "ops",
         "POST /v1/cases/{issue_id}/decisions": "ops",
         "POST /v1/cases/{issue_id}/reviews/{cause}": "ops",

@@ -72,6 +72,16 @@ def _box_without_papers(story: HistoryBuilder) -> HistoryBuilder:
     return with_event(story, "warehouse.events", "item.received", 151, **box)
 
 
+def _kept_and_unseen(story: HistoryBuilder) -> HistoryBuilder:
+    row = {"count_id": "gate-3", "matched_at": None, "units": 1, "received_at": START.isoformat()}
+    return in_database("returns", "kept_counts", row)(_box_without_papers(story))
+
+
+def _paid_unasked(story: HistoryBuilder) -> HistoryBuilder:
+    paid = {"refund_id": "nobodys", "amount": {"amount": "1000", "currency": "JPY"}, "completed_at": START.isoformat()}
+    return with_event(story, "payment.events", "refund.completed", 151, issue_id=ISSUE, **paid)
+
+
 def _merged_and_kept(story: HistoryBuilder) -> HistoryBuilder:
     merged = {"customer_id": "C2", "merged_customer_id": "C1", "merged_at": START.isoformat()}
     return with_event(story, "storefront.customers", "customer.merged", 160, **merged)
@@ -318,6 +328,8 @@ TAMPERED: list[tuple[str, str, Tamper]] = [
     ("delivery_counts_once", "units counted twice", in_database("intake", "delivered", {**OLD_LINES, "quantity": 2})),
     ("counted_goods", "the second of two boxes", _second_box),
     ("counted_goods", "a box without papers", _box_without_papers),
+    ("counted_goods", "a kept box that is shown to nobody", _kept_and_unseen),
+    ("counted_money", "a payment that nobody asked for, unseen", _paid_unasked),
     ("personal_data", "people in intake", _bookkeeping("intake", {"issues": 1})),
     ("personal_data", "people in two tables", _bookkeeping("returns", {"order_snapshots": 1, "cases": 3})),
 ]

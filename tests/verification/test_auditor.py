@@ -77,7 +77,15 @@ def test_a_box_without_papers_that_is_kept_for_staff_is_no_violation() -> None:
     kept = in_database("returns", "kept_counts", {**row, "received_at": START.isoformat()})
     box = {"lines": [{"quantity": 1}], "receipt_id": "gate-3", "received_at": START.isoformat()}
     story = kept(with_event(valid_history(), "warehouse.events", "item.received", 151, **box))
+    story.add("anomalies", "anomaly.detected", 151.1, thing="count:gate-3", event_id="e-box")
     assert run_check("counted_goods", CHECKS["counted_goods"], story.history()).violations == ()
+
+
+def test_a_payment_that_nobody_asked_for_is_no_violation_once_staff_see_it() -> None:
+    paid = {"refund_id": "nobodys", "amount": {"amount": "1000", "currency": "JPY"}}
+    story = with_event(valid_history(), "payment.events", "refund.completed", 151, issue_id=ISSUE, **paid)
+    story.issue("issue.anomaly_detected", 151.1, anomaly="unknown_refund", event_id=story.facts[-1].identity[1])
+    assert run_check("counted_money", CHECKS["counted_money"], story.history()).violations == ()
 
 
 def test_a_refund_may_follow_a_box_without_papers() -> None:

@@ -7,7 +7,7 @@ runner writes its facts in the same transaction:
 - `SetTimer` and `CancelTimer` change a durable timer of the state; a due timer is decided on as an event with
   `TimerFired`;
 - a `Record` is a row of the service's own (a notice, a ledger entry), written by its `save`;
-- `Ignored` counts a stale or duplicate event; `Anomaly` is counted and logged for operators.
+- `Ignored` counts a stale or duplicate event; `Anomaly` is counted, logged and shown to staff.
 """
 
 from collections.abc import Sequence
@@ -40,10 +40,17 @@ class Ignored:
 
 @dataclass(frozen=True, slots=True)
 class Anomaly:
-    """An event that should not have occurred. `reason` is a metric label; `detail` holds ids, no personal data."""
+    """An event that should not have occurred. `reason` is a metric label; `detail` holds ids, no personal data.
+
+    It becomes work of staff, once per `thing` (`kind:id`; without one, per `detail`), unless `is_shown`: a review, an
+    event of its issue or the answer to its caller says the same.
+    """
 
     reason: str
     detail: str = ""
+    thing: str = ""
+    order_id: str | None = None
+    is_shown: bool = False
 
 
 class Record:

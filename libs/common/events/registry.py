@@ -10,6 +10,7 @@ from pydantic import Field, TypeAdapter, ValidationError, create_model
 from pydantic_core import to_json
 
 from libs.common.events import (
+    anomalies,
     carrier,
     change_requests,
     customers,
@@ -122,6 +123,10 @@ PAYLOADS: tuple[type[Payload], ...] = (
     products.LotHeld,
     products.LotReleased,
     products.BuyerWarned,
+    anomalies.AnomalyDetected,
+    anomalies.CountStaffDecided,
+    anomalies.CountStaffDecisionApplied,
+    anomalies.AnomalyCleared,
     customers.CustomerErasureRequested,
     customers.CustomerErased,
     customers.CustomerConsentChanged,

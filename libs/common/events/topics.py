@@ -58,6 +58,7 @@ ISSUES = Topic("issues", "issue_id", Direction.INTERNAL, retention_days=30)
 NOTICES = Topic("notices", "order_id", Direction.INTERNAL, retention_days=30)
 LOYALTY = Topic("loyalty", "customer_id", Direction.INTERNAL, retention_days=30)
 PRODUCT_ALERTS = Topic("product.alerts", "sku", Direction.INTERNAL, retention_days=30, key="sku")
+ANOMALIES = Topic("anomalies", "cause", Direction.INTERNAL, retention_days=30, key="cause")
 CUSTOMERS = Topic("customers", "customer_id", Direction.INTERNAL, retention_days=30)
 REJECTED = Topic("events.rejected", "topic", Direction.OUT, key="topic")
 
@@ -76,6 +77,7 @@ TOPICS: tuple[Topic, ...] = (
     NOTICES,
     LOYALTY,
     PRODUCT_ALERTS,
+    ANOMALIES,
     CUSTOMERS,
     REJECTED,
 )

@@ -138,37 +138,32 @@ class Consumer:
 
     def _parse(self, record: "ConsumerRecord[Any, Any]") -> ParsedRecord | None:
         subscription, accepted = self._by_topic[record.topic]
+        answers = rejections.answers_for(self.runner.service, self._partners_topic(record))
         known = peek_type(record.value or b"")
-        if known is not None and known not in accepted:
+        if known is not None and known not in accepted and not answers:
             return None
         try:
             event = decode(record.value or b"")
         except NewerVersionError:
             self.runner.counters.add("ignored", "newer_version")
             return None
-        except UnknownTypeError as error:
-            return self._undecodable(record, subscription, DeadLetterReason.UNKNOWN_TYPE, error)
         except UndecodableError as error:
-            return self._undecodable(record, subscription, DeadLetterReason.UNDECODABLE, error)
-        if type(event.data) not in accepted:
-            return None
-        if fault := source_fault(event, record.topic.removeprefix(self.runner.topic_prefix)):
-            letter = DeadLetter(record, DeadLetterReason.FORBIDDEN_SOURCE, fault)
-            return ParsedRecord(record, subscription, None, letter)
-        return ParsedRecord(record, subscription, event)
+            is_unknown = isinstance(error, UnknownTypeError)
+            reason = DeadLetterReason.UNKNOWN_TYPE if is_unknown else DeadLetterReason.UNDECODABLE
+            return self._refused(record, subscription, DeadLetter(record, reason, str(error), error.faults))
+        is_accepted = type(event.data) in accepted
+        if (is_accepted or answers) and (fault := source_fault(event, self._partners_topic(record))):
+            return self._refused(record, subscription, DeadLetter(record, DeadLetterReason.FORBIDDEN_SOURCE, fault))
+        return ParsedRecord(record, subscription, event) if is_accepted else None
 
-    def _undecodable(
-        self,
-        record: "ConsumerRecord[Any, Any]",
-        subscription: Subscription,
-        reason: DeadLetterReason,
-        error: UndecodableError,
+    def _refused(
+        self, record: "ConsumerRecord[Any, Any]", subscription: Subscription, letter: DeadLetter
     ) -> ParsedRecord | None:
         """Return the record as a dead letter, unless another reader of its topic keeps it for all."""
-        if rejections.is_kept_elsewhere(self.runner.service, self._partners_topic(record), reason):
+        if rejections.is_kept_elsewhere(self.runner.service, self._partners_topic(record), letter.reason):
             self.runner.counters.add("ignored", "kept_elsewhere")
             return None
-        return ParsedRecord(record, subscription, None, DeadLetter(record, reason, str(error), error.faults))
+        return ParsedRecord(record, subscription, None, letter)
 
     def _partners_topic(self, record: "ConsumerRecord[Any, Any]") -> str:
         return str(record.topic).removeprefix(self.runner.topic_prefix)

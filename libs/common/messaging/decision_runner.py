@@ -22,6 +22,7 @@ from libs.common.events.personal import is_personal
 from libs.common.events.registry import AnyEvent, encode_own, event_class, schema_name
 from libs.common.events.sources import service_source
 from libs.common.messaging import outbox
+from libs.common.messaging.anomaly_reports import anomaly_report
 from libs.common.messaging.decision_metrics import DecisionMetrics
 from libs.common.messaging.event_ids import new_event_id
 from libs.common.messaging.time_slices import TimeSlices
@@ -215,7 +216,7 @@ class DecisionRunner:
         try:
             after, facts = aggregate.decide(state, event, now)
             for fact in facts:
-                self._collect(aggregate, fact, key, trace, effects)
+                self._collect(aggregate, fact, event, key, trace, effects)
         finally:
             log_context.leave(token)
         return after, facts
@@ -224,6 +225,7 @@ class DecisionRunner:
         self,
         aggregate: Aggregate[Any],
         fact: Any,
+        event: AnyEvent,
         key: str,
         trace: Carrier | None,
         effects: _BatchEffects,
@@ -242,6 +244,9 @@ class DecisionRunner:
             case Anomaly(reason=reason, detail=detail):
                 self.counters.add("anomaly", reason)
                 log.warning("detected anomaly aggregate=%s reason=%s detail=%s", aggregate.name, reason, detail)
+                if not fact.is_shown:
+                    report = anomaly_report(self.service, fact, event, self.clock.now())
+                    effects.rows.append(self.outbox_row(report, trace, effects.time))
             case _:
                 raise TypeError(f"{aggregate.name}.decide: returned {type(fact).__name__}, which is not a Fact")
 

@@ -1,7 +1,8 @@
 """Answers to the author of a refused event, on the topic `events.rejected`.
 
-One service answers for each topic that partners write. It alone keeps a record that nobody can decode: the other
-readers of the topic skip it, and its replay publishes it again for all of them.
+One service answers for each topic that partners write. It alone keeps a record that nobody can decode, or whose author
+may not write there, whatever its type. The other readers of the topic skip it; the replay of a record that nobody could
+decode publishes it again for all of them.
 """
 
 import json
@@ -31,12 +32,18 @@ _REFUSED = frozenset(
     }
 )
 _NOT_AN_EVENT = (DeadLetterReason.UNDECODABLE, DeadLetterReason.UNKNOWN_TYPE)
+_KEPT_ONCE = (*_NOT_AN_EVENT, DeadLetterReason.FORBIDDEN_SOURCE)
+
+
+def answers_for(service: str, topic: str) -> bool:
+    """Return true if this service keeps and answers refused events of the topic, also of types that it does not use."""
+    return _ANSWERS_FOR.get(topic) == service
 
 
 def is_kept_elsewhere(service: str, topic: str, reason: str) -> bool:
     """Return true if another service keeps this record and answers its author."""
     keeper = _ANSWERS_FOR.get(topic, service)
-    return reason in _NOT_AN_EVENT and service in topics.SERVICES and keeper != service
+    return reason in _KEPT_ONCE and service in topics.SERVICES and keeper != service
 
 
 def is_published_again(service: str, topic: str, reason: str) -> bool:

@@ -8,6 +8,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any, TypeVar
 
 from fastapi import APIRouter, FastAPI
@@ -17,6 +18,7 @@ from libs.common import __version__
 from libs.common.config.settings import ServiceSettings
 from libs.common.decisions.clock import open_clock
 from libs.common.decisions.facts import Facts
+from libs.common.events.anomalies import AnomalyDetected
 from libs.common.events.envelope import Payload
 from libs.common.events.json_text import well_formed
 from libs.common.events.registry import AnyEvent
@@ -24,6 +26,7 @@ from libs.common.events.topics import Topic
 from libs.common.http import idempotency
 from libs.common.http.api_keys import ApiKeyAuth
 from libs.common.http.body_limit import BodyLimitMiddleware
+from libs.common.http.examples import add_examples
 from libs.common.http.idempotency import IdempotencyKey
 from libs.common.http.problems import Answer, install_problems
 from libs.common.http.request_metrics import RequestMetrics
@@ -83,7 +86,8 @@ class Service:
     def __init__(
         self, name: str, settings: ServiceSettings, *, description: str, publishes: Sequence[type[Payload]] = ()
     ) -> None:
-        self.name, self.settings, self.description, self.publishes = name, settings, description, tuple(publishes)
+        self.name, self.settings, self.description = name, settings, description
+        self.publishes: tuple[type[Payload], ...] = (*publishes, AnomalyDetected)
         self.clock = open_clock(settings.clock_file)
         self.tracing = Tracing(name, settings.otel_exporter_otlp_endpoint)
         self.metrics = ServiceMetrics(name, settings, self.clock)
@@ -215,11 +219,13 @@ class Service:
         signed: tuple[str, ...] = (),
         untraced: tuple[str, ...] = (),
         pages: Mapping[str, str] | None = None,
+        examples: Path | None = None,
     ) -> FastAPI:
         """Return the HTTP app, whose lifespan starts and stops everything else.
 
         `uploads` are the full path templates of upload routes, `signed` the paths whose bodies are verified, `untraced`
-        the path prefixes of requests without a span, `pages` the pages for people that `GET /` links to.
+        the path prefixes of requests without a span, `pages` the pages for people that `GET /` links to, `examples` the
+        file with examples of its routes.
         """
         app = FastAPI(
             title=f"Sakidashi {self.name}",
@@ -237,6 +243,7 @@ class Service:
         common = (health.router, ops_api.router, metrics_api.router, api_docs_routes(), entry_routes(pages or {}))
         for router in (*routers, *common):
             app.include_router(router)
+        add_examples(app, *[examples] if examples else [])
         if self.tracing.enabled:
             app.add_middleware(RequestSpans, tracing=self.tracing, untraced=(*_UNTRACED, *untraced))
         app.add_middleware(RequestMetrics, duration=self.metrics.requests)

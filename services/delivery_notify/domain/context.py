@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from libs.common.decisions.context import DecisionContext
+from libs.common.decisions.facts import Anomaly
 from libs.common.events.registry import AnyEvent
 from services.delivery_notify.domain.conversation import Conversation
 from services.delivery_notify.domain.issue_thread import IssueThread
@@ -22,6 +23,10 @@ class ConversationDecision(DecisionContext[Conversation, NotificationRules]):
     def today(self) -> date:
         """The present day in the shop."""
         return self.rules.calendar.day(self.now)
+
+    def anomaly(self, reason: str, detail: str = "") -> None:
+        """Record that the event should not have happened, with the order of this conversation."""
+        self.facts.append(Anomaly(reason, detail, order_id=self.state.order_id))
 
     def put_line(self, line: Line) -> None:
         self.state = self.state.with_lines((line,))

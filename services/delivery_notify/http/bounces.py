@@ -14,6 +14,7 @@ from libs.common.events.faults import fault_texts
 from libs.common.events.json_text import well_formed
 from libs.common.events.notices import NoticeFailed
 from libs.common.http.problems import PROBLEM_RESPONSE, Problem
+from libs.common.http.request_schema import json_body
 from libs.common.http.standard_webhooks import HEADER_PREFIXES, WrongSignature, check_standard
 from libs.common.runtime.dependencies import CurrentService
 from libs.common.runtime.service import ServiceTransaction
@@ -53,7 +54,7 @@ class MailReportResult(BaseModel):
 _BODIES = {
     "required": True,
     "content": {
-        "application/json": {"schema": MailReportBody.model_json_schema()},
+        "application/json": json_body(MailReportBody)["content"]["application/json"],
         "message/rfc822": {"schema": {"type": "string", "format": "binary"}},
     },
 }

@@ -7,6 +7,7 @@ from libs.common.web.assets import Assets
 from libs.common.web.templates import Templates
 from libs.common.web.translations import read_translations
 from services.intake.desk import (
+    anomaly_pages,
     dead_letter_pages,
     insight_pages,
     issue_actions,
@@ -36,6 +37,7 @@ ROUTERS = (
     session_pages.router,
     pages.router,
     request_pages.router,
+    anomaly_pages.router,
     insight_pages.router,
     issue_actions.router,
     dead_letter_pages.router,

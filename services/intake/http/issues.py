@@ -16,13 +16,13 @@ from libs.common.events.storefront import IssueSubmitted
 from libs.common.events.values import Reason, Remedy, ReportedLine, Reporter
 from libs.common.http.api_keys import require_caller
 from libs.common.http.problems import PROBLEM_RESPONSE, Answer, Problem
+from libs.common.http.request_schema import json_body
 from libs.common.privacy.customer_merges import is_customer
 from libs.common.runtime.dependencies import Key
 from services.intake.domain.projections.issue_status import IssueStatus
 from services.intake.domain.projections.sla import SlaClock, SlaEvent, measure_sla
 from services.intake.http.commands import IntakeCommands, ReportReceipt, unknown_issue
 from services.intake.http.dependencies import CurrentCommands
-from services.intake.http.request_schema import json_body
 from services.intake.store import issues as store
 
 

@@ -40,7 +40,7 @@ SECTION_FILTERS: dict[Section, SectionFilter] = {
     Section.REVIEWS: SectionFilter((WorkKind.REVIEW,)),
     Section.UNHAPPY: SectionFilter((WorkKind.UNHAPPY,)),
     Section.UNREACHED: SectionFilter((WorkKind.UNREACHED,)),
-    Section.ANOMALIES: SectionFilter((WorkKind.ANOMALY,)),
+    Section.ANOMALIES: SectionFilter((WorkKind.ANOMALY, WorkKind.UNMATCHED)),
     Section.PROMISES: SectionFilter((WorkKind.PROGRESS,), SOON, dated=True),
     Section.STALLED: SectionFilter((WorkKind.PROGRESS,), timedelta(0), dated=False),
     Section.CHOICES: SectionFilter((WorkKind.CHOICE, WorkKind.DETAILS), SOON),
@@ -53,7 +53,10 @@ SectionKey: TypeAlias = tuple[datetime, UUID, str, str]
 
 @dataclass(frozen=True, slots=True)
 class WorkItem:
-    """One work item, with the fields of its issue that lists show."""
+    """One work item, with the fields of its issue that lists show.
+
+    Of an anomaly that no issue shows, `issue_id` is the anomaly's own id, and `reason` is empty.
+    """
 
     issue_id: UUID
     kind: WorkKind
@@ -65,6 +68,11 @@ class WorkItem:
     reason: str = ""
     items: str = ""
     claimed_by: str | None = None
+
+    @property
+    def address(self) -> str:
+        """The page of the desk about this item."""
+        return f"/desk/{'anomalies' if self.kind == WorkKind.UNMATCHED else 'issues'}/{self.issue_id}"
 
     @property
     def key(self) -> SectionKey:
@@ -94,15 +102,24 @@ class IssueHit:
 
 
 _COUNT = """
-    SELECT count(*) FROM work_queue
-    WHERE kind = ANY($1) AND due_at <= $2 AND ($3::boolean IS NULL OR (strpos(detail, ' ') > 0) = $3)"""
+    SELECT (SELECT count(*) FROM work_queue
+            WHERE kind = ANY($1) AND due_at <= $2 AND ($3::boolean IS NULL OR (strpos(detail, ' ') > 0) = $3))
+        + (SELECT count(*) FROM anomalies WHERE 'unmatched' = ANY($1) AND settled_at IS NULL AND due_at <= $2)"""
 _ROWS = """
-    SELECT w.issue_id, w.kind, w.about, w.detail, w.since, w.due_at, i.order_id, i.reason, i.lines, c.staff
+    (SELECT w.issue_id, w.kind, w.about, w.detail, w.since, w.due_at, i.order_id, i.reason, i.lines, c.staff
     FROM work_queue w JOIN issues i USING (issue_id)
     LEFT JOIN issue_claims c ON c.issue_id = w.issue_id AND c.until > $5
     WHERE w.kind = ANY($1) AND w.due_at <= $2 AND ($3::boolean IS NULL OR (strpos(w.detail, ' ') > 0) = $3)
       AND ($6::timestamptz IS NULL OR (w.due_at, w.issue_id, w.kind, w.about) > ($6, $7::uuid, $8::text, $9::text))
-    ORDER BY w.due_at, w.issue_id, w.kind, w.about LIMIT $4"""
+    ORDER BY w.due_at, w.issue_id, w.kind, w.about LIMIT $4)
+    UNION ALL
+    (SELECT a.anomaly_id, 'unmatched', concat_ws(' ', a.anomaly, nullif(a.thing, '')), a.detail, a.since, a.due_at,
+            coalesce(a.order_id, ''), '', '[]', NULL
+    FROM anomalies a
+    WHERE 'unmatched' = ANY($1) AND a.settled_at IS NULL AND a.due_at <= $2
+      AND ($6::timestamptz IS NULL OR (a.due_at, a.anomaly_id, 'unmatched') > ($6, $7::uuid, $8::text))
+    ORDER BY a.due_at, a.anomaly_id LIMIT $4)
+    ORDER BY due_at, issue_id, kind, about LIMIT $4"""
 _OF_ISSUE = "SELECT issue_id, kind, about, detail, since, due_at FROM work_queue WHERE issue_id = $1 ORDER BY due_at"
 
 
@@ -156,7 +173,8 @@ async def change_token(conn: Connection) -> str:
     """Return a token that changes whenever a page of the desk may change; its cost does not grow with the tables."""
     return str(
         await conn.fetchval(
-            "SELECT (SELECT last_value FROM timeline_position_seq) || '.' || count(*) || '.'"
+            "SELECT (SELECT last_value FROM timeline_position_seq) || '.'"
+            " || (SELECT last_value || '.' || is_called FROM anomalies_position_seq) || '.' || count(*) || '.'"
             " || coalesce(max(until)::text, '') FROM issue_claims"
         )
     )

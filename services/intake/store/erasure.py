@@ -29,6 +29,7 @@ _ISSUES = "SELECT issue_id FROM issues WHERE customer_id = $1 AND reported_at <=
 _DESCRIPTIONS = "UPDATE issues SET description = NULL WHERE issue_id = ANY($1) AND description IS NOT NULL"
 _RATINGS = "UPDATE ratings SET comment = NULL WHERE issue_id = ANY($1) AND rated_at <= $2 AND comment IS NOT NULL"
 _STAFF = "SELECT erase_free_text($1)"
+_ANOMALIES = "UPDATE anomalies SET comment = '' WHERE (issue_id = ANY($1) OR order_id = ANY($2)) AND settled_at <= $3"
 _PHOTOS = """
     WITH attached AS (
         DELETE FROM evidence WHERE issue_id = ANY($1) AND stored_at <= $3 RETURNING sha256, media_type),
@@ -45,6 +46,7 @@ async def erase(conn: Connection, erasure: Erasure) -> None:
     await conn.execute(_DESCRIPTIONS, issues)
     await conn.execute(_RATINGS, issues, erasure.until)
     await conn.execute(_STAFF, issues)
+    await conn.execute(_ANOMALIES, issues, orders, erasure.until)
     await conn.execute(_PHOTOS, issues, uploaded, erasure.until)
 
 

@@ -9,7 +9,8 @@ _OPEN_ISSUES = "SELECT status, count(*) AS count FROM issues WHERE is_open GROUP
 _OLDEST = "SELECT status, extract(epoch FROM $1 - min(reported_at)) AS age FROM issues WHERE is_open GROUP BY status"
 _WORK = """
     SELECT kind, count(*) AS open, count(*) FILTER (WHERE due_at < $1) AS overdue
-    FROM work_queue GROUP BY kind"""
+    FROM (SELECT kind, due_at FROM work_queue
+          UNION ALL SELECT 'unmatched', due_at FROM anomalies WHERE settled_at IS NULL) work GROUP BY kind"""
 _DELAY = """
     SELECT extract(epoch FROM $1 - min(decide_by)) FROM issues
     WHERE is_open AND decided_at IS NULL AND decide_by < $1"""

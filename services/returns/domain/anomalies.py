@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from libs.common.decisions.facts import Anomaly, Fact, TimerFired
+from libs.common.events.anomalies import CountStaffDecided
 from libs.common.events.carrier import CollectionAttemptFailed, CollectionBooked, CollectionCollected, ParcelScanned
 from libs.common.events.envelope import Payload
 from libs.common.events.issues import IssueAnomalyDetected
@@ -23,6 +24,7 @@ from services.returns.domain.state.case import Case
 from services.returns.domain.state.early_events import early_event_of_timer
 from services.returns.domain.state.exposure import CustomerContext
 from services.returns.domain.state.kept_counts import count_of_timer
+from services.returns.domain.state.parcel_numbers import stated_number
 
 REVIEWED = frozenset(
     {
@@ -74,7 +76,7 @@ def detected_anomalies(
 def _report(customer: CustomerContext, event: AnyEvent) -> PartnerReport:
     """Return the report behind an event: a timer or a command only brings the one that was kept."""
     data = event.data
-    kept = data.count_id if type(data) is AssignCount else None
+    kept = data.count_id if isinstance(data, AssignCount | CountStaffDecided) else None
     if type(data) is TimerFired:
         kept = count_of_timer(data.name)
         early = customer.early_events.get(early_event_of_timer(data.name) or "")
@@ -88,6 +90,8 @@ def _report(customer: CustomerContext, event: AnyEvent) -> PartnerReport:
 
 def cause_id(anomaly: str, data: Payload) -> str | None:
     """Return the thing that a report is about, beside its issue; None if it names none."""
+    if anomaly == "foreign_tracking_number":
+        return f"tracking:{stated_number(data)}"
     match data:
         case ParcelScanned():  # all scans with one code have one cause: the table of statuses lacks it
             return f"status:{data.raw.source} {data.raw.code} {data.raw.detail or ''}".rstrip()

@@ -106,7 +106,8 @@ class CaseDecision(DecisionContext[Case, CaseRules]):
         return self.state.ids
 
     def anomaly(self, reason: str, detail: str = "") -> None:
-        self.emit(Anomaly(reason, detail or f"issue {self.state.issue_id}"))
+        """Record an anomaly of this case, which a review or `issue.anomaly_detected` shows to staff."""
+        self.emit(Anomaly(reason, detail or f"issue {self.state.issue_id}", is_shown=True))
 
     def switch_remedy(self, remedy: Remedy) -> None:
         """Plan for another remedy of the same reason rule."""

@@ -14,12 +14,13 @@ from libs.common.decisions.calendars import CALENDAR_TIMER
 from libs.common.decisions.context import subscriptions
 from libs.common.decisions.facts import Facts, Ignored, TimerFired
 from libs.common.events import carrier, issues, payment, topics, warehouse
+from libs.common.events.anomalies import AnomalyCleared, CountStaffDecided, CountStaffDecisionApplied
 from libs.common.events.envelope import Payload
 from libs.common.events.issues import IssueAccepted, IssueCollectionWindowChosen, IssueStaffDecided
 from libs.common.events.notices import CustomerDecided
 from libs.common.events.registry import AnyEvent
 from services.returns.domain.anomalies import detected_anomalies
-from services.returns.domain.commands import AssignCount, CancelCase, ReopenCase
+from services.returns.domain.commands import AssignCount, CancelCase, ReopenCase, SettleCount
 from services.returns.domain.context import CaseDecision, CaseRules, CaseState
 from services.returns.domain.handlers import (
     address_changes,
@@ -28,6 +29,7 @@ from services.returns.domain.handlers import (
     collection_reminders,
     customer_choice,
     inbound,
+    kept_boxes,
     order_watch,
     outbound,
     receipts,
@@ -41,8 +43,9 @@ from services.returns.domain.handlers import (
 from services.returns.domain.handlers.case_opening import facts_without_case, open_case, open_reviews
 from services.returns.domain.handlers.next_steps import start_next_steps
 from services.returns.domain.ledger_decisions import PAYMENT_SUBSCRIBES
+from services.returns.domain.state import parcel_numbers
 from services.returns.domain.state.early_events import EventKept, KeptEventApplied, early_event_of_timer
-from services.returns.domain.state.kept_counts import CountMatched, count_of_timer
+from services.returns.domain.state.kept_counts import count_of_timer
 from services.returns.domain.state.review_causes import ReviewCause
 from services.returns.policy.movements import ShipOn
 
@@ -58,15 +61,27 @@ def decide(state: CaseState, event: AnyEvent, now: datetime, rules: CaseRules) -
     if handler is None:
         return state, (Ignored("already_open" if type(data) is IssueAccepted else "not_handled"),)
     decision = CaseDecision(case, now, rules, customer=state.customer, event_time=event.time)
-    handler(decision, data)
+    _handle(decision, handler, data)
     after, facts = _finish(decision, state, data.name if type(data) is TimerFired else None)
     if detected := detected_anomalies(decision.case, state.customer, event, facts, now):
         return after, (*facts, *detected)
     return after, facts
 
 
+def _handle(decision: CaseDecision, handler: Callable[[CaseDecision, Any], None], data: Payload) -> None:
+    """Call the handler, unless the event contradicts itself about whose parcel it is."""
+    if parcel_numbers.is_of_another_case(decision.case, decision.customer.parcel_owners, data):
+        decision.anomaly("foreign_tracking_number")
+    else:
+        handler(decision, data)
+
+
 def _decide_without_case(state: CaseState, event: AnyEvent, now: datetime, rules: CaseRules) -> tuple[CaseState, Facts]:
     data = event.data
+    if type(data) is SettleCount:
+        return state, kept_boxes.settle_count(state.customer, data, now)
+    if type(data) is CountStaffDecided:
+        return state, kept_boxes.decided_without_case(state.customer, data, now)
     if type(data) is not IssueAccepted:
         return state, facts_without_case(event, now)
     case = open_case(data, rules.in_force(now))
@@ -98,7 +113,7 @@ def _timer_fired(decision: CaseDecision, fired: TimerFired) -> None:
         _postpone(decision, fired, decision.case.address_due_at)
         return
     if count_id:
-        _take_count(decision, count_id)
+        kept_boxes.take_count(decision, count_id)
         return
     if key:
         _apply_early_event(decision, key)
@@ -111,19 +126,6 @@ def _timer_fired(decision: CaseDecision, fired: TimerFired) -> None:
         decision.ignore("timer_moved")
     else:
         TIMERS[fired.name](decision)
-
-
-def _take_count(decision: CaseDecision, count_id: str) -> None:
-    """Count what was kept before the case, or was found in the box of another one."""
-    kept = decision.customer.kept_counts.get(count_id)
-    if kept is None:
-        decision.ignore("unknown_count")
-        return
-    decision.emit(CountMatched(count_id, decision.case.issue_id))
-    if isinstance(kept.count, warehouse.ItemReceived):
-        receipts.received(decision, kept.count, is_last_choice=kept.is_last_choice)
-    else:
-        receipts.inspected(decision, kept.count)
 
 
 def _postpone(decision: CaseDecision, fired: TimerFired, until: datetime) -> None:
@@ -141,11 +143,8 @@ def _apply_early_event(decision: CaseDecision, key: str) -> None:
         return
     decision.event_time = event.time
     decision.emit(KeptEventApplied(decision.case.issue_id, key, decision.now))
-    handler(decision, event.data)
-
-
-def _assign_count(decision: CaseDecision, command: AssignCount) -> None:
-    _take_count(decision, command.count_id)
+    kept_boxes.early_event_applied(decision)
+    _handle(decision, handler, event.data)
 
 
 def _retry_address(decision: CaseDecision) -> None:
@@ -188,7 +187,8 @@ HANDLERS: Mapping[type[Payload], Callable[[CaseDecision, Any], None]] = {
     payment.RefundReversed: refunds.reversed_by_bank,
     CustomerDecided: customer_choice.decided,
     CancelCase: case_closure.cancel_requested,
-    AssignCount: _assign_count,
+    CountStaffDecided: kept_boxes.count_decided,
+    AssignCount: kept_boxes.assign_count,
     ReopenCase: case_closure.reopen_requested,
     TimerFired: _timer_fired,
 }
@@ -227,5 +227,7 @@ PUBLISHES = (
     issues.IssueCancelled,
     issues.IssueStaffDecisionApplied,
     issues.IssueAnomalyDetected,
+    AnomalyCleared,
+    CountStaffDecisionApplied,
 )
 """Events that a decision may emit."""

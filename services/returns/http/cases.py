@@ -4,10 +4,10 @@ from collections.abc import Callable
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Path, Query
 from fastapi.responses import JSONResponse
 
-from libs.common.decisions.facts import Anomaly, Facts, Ignored
+from libs.common.decisions.facts import Anomaly, Facts, Ignored, refusal_of
 from libs.common.decisions.ids import derived_id
 from libs.common.events.issues import IssueStaffDecided, IssueStaffDecisionApplied
 from libs.common.events.values import StaffAction
@@ -17,7 +17,7 @@ from libs.common.http.problems import PROBLEM_RESPONSE, Answer, Problem, refused
 from libs.common.postgres.pool import Connection
 from libs.common.runtime.dependencies import CurrentService, Key
 from libs.common.runtime.service import Service
-from services.returns.domain.commands import AssignCount, CancelCase, CaseCommand, ReopenCase
+from services.returns.domain.commands import AssignCount, CancelCase, CaseCommand, ReopenCase, SettleCount
 from services.returns.domain.handlers.staff_decisions import REFUSALS
 from services.returns.domain.state.case import Case
 from services.returns.domain.state.case_status import CaseStatus
@@ -25,9 +25,11 @@ from services.returns.domain.state.exposure import CustomerExposure
 from services.returns.domain.state.review_causes import ReviewCause
 from services.returns.http.dependencies import CurrentCases
 from services.returns.http.schemas import (
+    AssignCountBody,
     CancelCaseBody,
     ReopenCaseBody,
     ReviewDecisionBody,
+    SettleCountBody,
     StaffDecisionBody,
     case_document,
     exposure_document,
@@ -42,6 +44,8 @@ router = APIRouter(
     dependencies=[Depends(require_caller("ops"))],
     responses=PROBLEM_RESPONSE,
 )
+
+CountIdPath = Annotated[str, Path(min_length=1, max_length=300, description="`count_id` of the kept box.")]
 
 
 @router.get("")
@@ -75,10 +79,27 @@ async def list_counts_without_case(
 
 @router.post("/{issue_id}/kept-counts/{count_id:path}")
 async def assign_count(
-    issue_id: UUID, count_id: str, key: Key, service: CurrentService, cases: CurrentCases
+    issue_id: UUID,
+    count_id: CountIdPath,
+    key: Key,
+    service: CurrentService,
+    cases: CurrentCases,
+    body: AssignCountBody | None = None,
 ) -> JSONResponse:
-    """Count a kept box for this case, as staff recognized it."""
-    return await _execute(service, cases, AssignCount(issue_id=issue_id, count_id=count_id), key)
+    """Count a kept box for this case, as staff recognized it. Refused for a box without any article of the case."""
+    as_other_item = body is not None and body.as_other_item
+    command = AssignCount(issue_id=issue_id, count_id=count_id, as_other_item=as_other_item)
+    return await _execute(service, cases, command, key)
+
+
+@router.post("/kept-counts/{count_id:path}/settle")
+async def settle_count(
+    count_id: CountIdPath, body: SettleCountBody, key: Key, service: CurrentService, cases: CurrentCases
+) -> JSONResponse:
+    """Close a kept box that belongs to no case, with what was done with it."""
+    command = SettleCount(count_id=count_id, staff=body.staff, comment=body.comment)
+    answer = await service.execute(cases, service.event(command), idempotency=key, answer=_answer_settled(count_id))
+    return answer.response()
 
 
 @router.get("/{issue_id}")
@@ -146,6 +167,15 @@ async def reopen_case(
     """Reopen a resolved case whose remedy failed."""
     command = ReopenCase(issue_id=issue_id, cause=body.cause, remedy=body.remedy)
     return await _execute(service, cases, command, key)
+
+
+def _answer_settled(count_id: str) -> Callable[[Facts], Answer]:
+    def answer(facts: Facts) -> Answer:
+        if code := refusal_of(facts):
+            raise Problem(404, code, REFUSALS[code]) if code == "unknown_count" else refused(code, REFUSALS)
+        return Answer(200, {"count_id": count_id, "status": "done"})
+
+    return answer
 
 
 async def _require_case(conn: Connection, issue_id: UUID) -> Case:

@@ -34,6 +34,17 @@ class ReopenCaseBody(StrictBody):
     remedy: Remedy | None = Field(default=None, description="Another remedy than before.")
 
 
+class AssignCountBody(StrictBody):
+    as_other_item: bool = Field(
+        default=False, description="true: count the box although it holds no article of the case, and review the case."
+    )
+
+
+class SettleCountBody(StrictBody):
+    staff: Identifier = Field(description="Who settles it.")
+    comment: CommentText = Field(description="What was done with the box.")
+
+
 class StaffDecisionBody(StrictBody):
     action: StaffAction
     review: Annotated[str, StringConstraints(max_length=100)] | None = Field(

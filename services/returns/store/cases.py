@@ -10,6 +10,7 @@ from datetime import datetime
 from libs.common.decisions.facts import Fact, Facts, Record, TimerFired
 from libs.common.decisions.fast_dataclass import dataclass
 from libs.common.decisions.fast_replace import replace
+from libs.common.events.anomalies import CountStaffDecided
 from libs.common.events.issues import IssueAccepted, IssueStaffDecided
 from libs.common.events.registry import AnyEvent
 from libs.common.events.warehouse import CountingEvent, ReplacementConfirmed, ReplacementDelayed
@@ -17,7 +18,7 @@ from libs.common.postgres.pool import ConflictError, Connection
 from libs.common.postgres.state_table import RowCache, VersionedRow
 from libs.common.telemetry.log_context import current_trace
 from services.returns.domain import decide as domain
-from services.returns.domain.commands import AssignCount, ReopenCase
+from services.returns.domain.commands import AssignCount, ReopenCase, SettleCount
 from services.returns.domain.context import CaseRules, CaseState
 from services.returns.domain.ledger_decisions import OrderEventArrived, order_of
 from services.returns.domain.state.case import Case
@@ -25,7 +26,8 @@ from services.returns.domain.state.case_status import CLOSED_STATUSES, case_stat
 from services.returns.domain.state.early_events import EventKept, early_event_of_timer
 from services.returns.domain.state.exposure import UNKNOWN_CUSTOMER, has_follow_up_issue
 from services.returns.domain.state.kept_counts import CountKept, count_of_timer
-from services.returns.store import early_events
+from services.returns.domain.state.parcel_numbers import ParcelNumbered, numbers_of, stated_number
+from services.returns.store import early_events, parcel_numbers
 from services.returns.store.case_queries import list_cases_of_orders
 from services.returns.store.customer_contexts import CaseOwner, ExposureRow, load_contexts
 from services.returns.store.documents import CASE_DOCUMENT, EXPOSURE_DOCUMENT
@@ -79,6 +81,8 @@ class LoadedCase:
     state: CaseState
     exposure: ExposureRow | None = None
     trace: str | None = None
+    owners: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Owners of tracking numbers, shared by this batch: an earlier event of it may have stated one."""
 
 
 _NO_CASE = LoadedCase(0, CaseState(None, UNKNOWN_CUSTOMER))
@@ -99,6 +103,8 @@ class Cases:
     def key_of(self, event: AnyEvent) -> str | None:
         if order_id := order_of(event):
             return f"order {order_id}"  # no case: an event for the ledger of the order
+        if type(event.data) is SettleCount or (type(event.data) is CountStaffDecided and not event.data.issue_id):
+            return f"count {event.data.count_id}"
         issue_id = getattr(event.data, "issue_id", None)
         if issue_id is None and isinstance(event.data, CountingEvent):
             return f"count {event.source} {event.id}"  # a box without papers
@@ -118,6 +124,8 @@ class Cases:
         reported_again = await self._find_follow_ups(conn, cases, events)
         kept = await self.counts.load(conn, [count for event in events if (count := _kept_count_of(event))])
         early = await early_events.load_events(conn, [wanted for event in events if (wanted := _early_event_of(event))])
+        stated = {number for event in (*events, *early.values()) if (number := stated_number(event.data))}
+        owners = await parcel_numbers.load_owners(conn, stated)
 
         def loaded(key: str) -> LoadedCase:
             version, case = versions.get(key) or (0, None)
@@ -129,9 +137,11 @@ class Cases:
                 context = replace(context, kept_counts=kept)
             if early:
                 context = replace(context, early_events=early)
+            if owners:
+                context = replace(context, parcel_owners=owners)
             if key in reported_again:
                 context = replace(context, has_follow_up_issue=True)
-            return LoadedCase(version, CaseState(case, context), exposure)
+            return LoadedCase(version, CaseState(case, context), exposure, owners=owners)
 
         return {key: loaded(key) for key in keys}
 
@@ -179,7 +189,10 @@ class Cases:
             return state, facts
         if row and after.case:
             row.record(after.case, before.case is None, before.customer.address_hash)
-        return LoadedCase(loaded.version, after, row, loaded.trace if before.case else current_trace()), facts
+        if after.case and before.case and after.case.outbound is not before.case.outbound:
+            facts = [*facts, *_new_numbers(before.case, after.case, loaded.owners, now)]
+        trace = loaded.trace if before.case else current_trace()
+        return LoadedCase(loaded.version, after, row, trace, loaded.owners), facts
 
     async def save(self, conn: Connection, changed: Mapping[str, LoadedCase], records: Sequence[Record]) -> None:
         """Write cases and exposures under the versions they were loaded with. Raises `ConflictError` if one changed."""
@@ -192,6 +205,7 @@ class Cases:
         if changed:
             await self._save_cases(conn, changed)
         await self.counts.save(conn, records, opened)
+        await parcel_numbers.save_numbers(conn, records)
         await early_events.save_events(conn, records, {key: case.trace for key, case in opened.items()})
 
     async def _save_cases(self, conn: Connection, changed: Mapping[str, LoadedCase]) -> None:
@@ -221,6 +235,14 @@ class Cases:
                 self.row_cache.keep(key, VersionedRow(version, result["xid"], case))
 
 
+def _new_numbers(before: Case, after: Case, owners: dict[str, dict[str, str]], now: datetime) -> list[ParcelNumbered]:
+    """Return the tracking numbers that a case has now, and make them known to the other cases of this batch."""
+    added = sorted(numbers_of(after) - numbers_of(before))
+    for number in added:
+        owners.setdefault(number, {})[str(after.issue_id)] = after.customer_id
+    return [ParcelNumbered(number, after.issue_id, now) for number in added]
+
+
 def _with_trace(fact: Fact) -> Fact:
     """Add the trace context of the causing event to what is kept, for the timer that brings it to its case."""
     return replace(fact, trace=current_trace()) if isinstance(fact, CountKept | EventKept) else fact
@@ -230,7 +252,7 @@ def _kept_count_of(event: AnyEvent) -> str | None:
     """Return the kept count that an event asks a case to take."""
     if type(event.data) is TimerFired:
         return count_of_timer(event.data.name)
-    return event.data.count_id if type(event.data) is AssignCount else None
+    return event.data.count_id if isinstance(event.data, AssignCount | SettleCount | CountStaffDecided) else None
 
 
 def _early_event_of(event: AnyEvent) -> tuple[str, str] | None:

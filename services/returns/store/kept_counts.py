@@ -19,6 +19,7 @@ from services.returns.domain.state.case import Case
 from services.returns.domain.state.kept_counts import (
     CountKept,
     CountMatched,
+    CountSettled,
     KeptCount,
     count_timer,
     issues_named,
@@ -51,13 +52,20 @@ _WAKE = """
         coalesce((SELECT max(t.trace) FROM timers t WHERE t.aggregate = 'cases' AND t.key = $1), $4)
     ON CONFLICT (aggregate, key, name) DO NOTHING"""
 _FOR_NEW_CASES = """
-    SELECT count_id, issue_id FROM kept_counts WHERE matched_at IS NULL AND issue_id = ANY($1)
+    SELECT count_id, issue_id FROM kept_counts WHERE matched_at IS NULL AND settled_at IS NULL AND issue_id = ANY($1)
     ORDER BY kept_at, coalesce(body ->> 'received_at', body ->> 'inspected_at')"""
-_LOAD = "SELECT count_id, body, is_last_choice FROM kept_counts WHERE count_id = ANY($1)"
+# Locked, because two cases may be asked to take one count at the same time.
+_LOAD = """
+    SELECT count_id, body, is_last_choice, settled_at IS NOT NULL AS is_settled,
+           CASE WHEN matched_at IS NOT NULL THEN issue_id::uuid END AS taken_by
+    FROM kept_counts WHERE count_id = ANY($1) ORDER BY count_id FOR UPDATE"""
+_SETTLED = """
+    UPDATE kept_counts SET settled_at = $2, settled_by = $3, settled_comment = $4
+    WHERE count_id = $1 AND matched_at IS NULL"""
 _MATCHED = "UPDATE kept_counts SET matched_at = now(), issue_id = $2 WHERE count_id = $1"
 _LIST = """
     SELECT count_id, issue_id, order_id, body, kept_at FROM kept_counts
-    WHERE matched_at IS NULL AND count_id > $1 ORDER BY count_id LIMIT $2"""
+    WHERE matched_at IS NULL AND settled_at IS NULL AND count_id > $1 ORDER BY count_id LIMIT $2"""
 
 
 class OpenedCase(NamedTuple):
@@ -75,7 +83,7 @@ class KeptCounts:
 
     async def load(self, conn: Connection, count_ids: Collection[str]) -> dict[str, KeptCount]:
         rows = await conn.fetch(_LOAD, list(count_ids)) if count_ids else []
-        return {row["count_id"]: KeptCount(_COUNT.validate_json(row["body"]), row["is_last_choice"]) for row in rows}
+        return {row["count_id"]: _kept_count(row) for row in rows}
 
     async def save(self, conn: Connection, records: Sequence[Record], opened: Mapping[str, OpenedCase]) -> None:
         """Keep and match counts, mark those that were counted, and wake new cases whose counts came first."""
@@ -87,6 +95,8 @@ class KeptCounts:
             await self._keep(conn, record)
         for matched in (record for record in records if isinstance(record, CountMatched)):
             await conn.execute(_MATCHED, matched.count_id, str(matched.issue_id))
+        for settled in (record for record in records if isinstance(record, CountSettled)):
+            await conn.execute(_SETTLED, settled.count_id, settled.at, settled.staff, settled.comment)
         if opened:
             for number, row in enumerate(await conn.fetch(_FOR_NEW_CASES, list(opened))):
                 at, trace = opened[row["issue_id"]]
@@ -109,6 +119,11 @@ class KeptCounts:
         if target:
             await conn.execute(_ASSIGN, record.count_id, str(target), found is None)
             await conn.execute(_WAKE, str(target), count_timer(record.count_id), record.at, record.trace)
+
+
+def _kept_count(row: Any) -> KeptCount:
+    count = _COUNT.validate_json(row["body"])
+    return KeptCount(count, row["is_last_choice"], row["taken_by"], row["is_settled"])
 
 
 async def lock_issues(conn: Connection, issues: Collection[str]) -> None:

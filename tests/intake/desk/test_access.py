@@ -83,6 +83,7 @@ ACCESS: dict[str, str] = {
     "GET /desk/requests": "viewer",
     "GET /desk/sessions": "viewer",
     "POST /desk/sessions": "viewer",
+    "GET /desk/anomalies/{anomaly_id}": "viewer",
     "GET /desk/live": "viewer",
     "POST /desk/language": "viewer",
     "POST /desk/sign-out": "viewer",
@@ -91,6 +92,7 @@ ACCESS: dict[str, str] = {
     "POST /desk/issues/{issue_id}/decide": "agent",
     "POST /desk/issues/{issue_id}/release": "agent",
     "POST /desk/requests/{choice_id}": "agent",
+    "POST /desk/anomalies/{anomaly_id}": "agent",
     "GET /desk/dead-letters": "admin",
     "GET /desk/dead-letters/{owner}/{dead_letter_id}": "admin",
     "POST /desk/dead-letters/{owner}/{dead_letter_id}/confirm": "admin",
@@ -123,6 +125,7 @@ def filled(path: str, desk: Desk | None = None, token: str = "nonsense") -> str:
     issue_id = str(desk.case.ids["issue_id"]) if desk else str(uuid4())
     values = {
         "{issue_id}": issue_id, "{sha256}": "0" * 64, "{section}": "reviews", "{notice_id}": str(uuid4()),
+        "{anomaly_id}": str(uuid4()),
         "{owner}": "intake", "{dead_letter_id}": "1", "{action}": "replay", "{token}": token,
         "{cluster_id}": str(uuid4()), "{customer_id:path}": "C-77",
     }  # fmt: skip

@@ -1,12 +1,15 @@
 """Translations: every key that a template names exists, and every value of the contract has a text."""
 
+import ast
 import re
 from pathlib import Path
 
 import pytest
 
+from deploy.local.paths import ROOT
 from libs.common.events.notices import NoticeKind
 from libs.common.events.values import Choice, Language, Reason, Remedy, Reporter, StaffAction
+from libs.common.messaging.anomaly_reports import REPORTED_FIELDS
 from libs.common.web.translations import Translations, TranslationsError
 from services.delivery_notify.http.pages import rendering as notice_rendering
 from services.intake.customer_pages import rendering as customer_rendering
@@ -16,7 +19,9 @@ from services.intake.domain.projections.issue_status import IssueStatus
 from services.intake.domain.projections.timeline import SUBSCRIBES
 from services.intake.domain.projections.work_items import WorkKind, WorkStep
 from services.intake.store.desk import Section
+from services.returns.domain.anomalies import REVIEWED
 from services.returns.domain.decide import HANDLERS
+from services.returns.domain.handlers.staff_decisions import REFUSALS
 from services.returns.domain.state.review_causes import ReviewCause
 
 DESK, CUSTOMER = Translations(desk_rendering.TRANSLATIONS_FILE), Translations(customer_rendering.TRANSLATIONS_FOLDER)
@@ -54,6 +59,35 @@ def test_the_desk_has_words_for_what_the_contract_can_say() -> None:
     ]
     wanted += [f"field.{field}" for field in SHOWN_FIELDS] + [f"reporter.{reporter}" for reporter in Reporter]
     assert [key for key in wanted if key not in DESK] == []
+
+
+def anomalies_in_the_code() -> set[str]:
+    """Return the codes of all anomalies that a service names as literals, but those that a review shows."""
+    found: set[str] = set()
+    for file in (ROOT / "services").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            match node:
+                case ast.Call(
+                    func=ast.Name(id="Anomaly") | ast.Attribute(attr="anomaly"), args=[ast.Constant(value=code), *_]
+                ):
+                    found.add(str(code))
+    return found - REVIEWED
+
+
+def test_every_anomaly_has_a_name_and_a_remedy() -> None:
+    codes = sorted(anomalies_in_the_code() | {"shipped_unknown_line", "delivered_unknown_line"})
+    assert len(codes) > 30
+    assert [f"{table}.{code}" for code in codes for table in ("anomaly", "anomaly_remedy")
+            if f"{table}.{code}" not in DESK] == []  # fmt: skip
+
+
+def test_every_field_of_a_report_has_a_name() -> None:
+    assert [field for field in REPORTED_FIELDS if f"reported.{field}" not in DESK] == []
+
+
+def test_every_refusal_of_a_box_has_a_text() -> None:
+    codes = ("unknown_case", *(code for code in REFUSALS if "count" in code))
+    assert [code for code in codes if f"box_refusal.{code}" not in DESK] == []
 
 
 def test_the_customers_pages_have_words_for_every_status_and_reason() -> None:

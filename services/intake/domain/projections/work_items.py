@@ -21,6 +21,8 @@ class WorkKind(StrEnum):
     UNHAPPY = "unhappy"
     UNREACHED = "unreached"
     ANOMALY = "anomaly"
+    UNMATCHED = "unmatched"
+    """An anomaly that no issue shows; it is a row of `anomalies`, and never of the work queue."""
 
 
 class WorkStep(StrEnum):

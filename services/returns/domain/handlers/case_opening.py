@@ -15,8 +15,8 @@ from services.returns.domain.handlers.receipts import count_id
 from services.returns.domain.handlers.risk_review import opening_review_causes
 from services.returns.domain.ledger_decisions import OrderEventArrived, order_of
 from services.returns.domain.state.case import Case, RemedyPlan, attributes_of
-from services.returns.domain.state.early_events import EventKept
-from services.returns.domain.state.kept_counts import CountKept
+from services.returns.domain.state.early_events import EventKept, issue_thing
+from services.returns.domain.state.kept_counts import CountKept, count_thing
 from services.returns.domain.state.review_causes import ReviewCause
 from services.returns.policy.carrier_statuses import translate_status
 from services.returns.policy.policy import ReturnPolicy
@@ -59,16 +59,18 @@ def facts_without_case(event: AnyEvent, now: datetime) -> Facts:
     data = event.data
     if order_id := order_of(event):
         if type(data) is ParcelScanned and translate_status(data.raw) is None:
-            raw = data.raw
-            return (Anomaly("unknown_carrier_status", f"order {order_id}: {raw.source} {raw.code} {raw.detail or ''}"),)
+            code = f"{data.raw.source} {data.raw.code} {data.raw.detail or ''}".rstrip()
+            thing = f"status:{code}"  # all scans with one code have one cause: the table of statuses lacks it
+            return (Anomaly("unknown_carrier_status", f"order {order_id}: {code}", thing=thing),)
         return (OrderEventArrived(order_id, event, now),)
     if type(data) is IssueStaffDecided or type(data) is IssueCollectionWindowChosen:
         return staff_decisions.without_case(data, now)
     if type(data) is ItemReceived or type(data) is ItemInspected:
-        about = f"issue {data.issue_id}" if data.issue_id else f"count {count_id(data)}"
-        return (CountKept(count_id(data), data, now), Anomaly("count_without_case", about))
+        number = count_id(data)
+        about = f"issue {data.issue_id}" if data.issue_id else f"count {number}"
+        return (CountKept(number, data, now), Anomaly("count_without_case", about, thing=count_thing(number)))
     issue_id = getattr(data, "issue_id", None)
-    anomaly = Anomaly("unknown_issue", f"issue {issue_id}")
-    if issue_id and hasattr(data, "TOPIC"):  # a command is answered instead
-        return (EventKept(issue_id, event, now), anomaly)
-    return (anomaly,)
+    is_command = not hasattr(data, "TOPIC")  # its caller is answered
+    thing = issue_thing(issue_id) if issue_id else ""
+    anomaly = Anomaly("unknown_issue", f"issue {issue_id}", thing=thing, is_shown=is_command)
+    return (anomaly,) if is_command or not issue_id else (EventKept(issue_id, event, now), anomaly)

@@ -33,6 +33,10 @@ REFUSALS = {
     "nothing_to_accept": "action: no review holds the case back; it is accepted already",
     "unknown_case": "issue_id: no case has this id; only accepted reports have one",
     "unknown_count": "count_id: no such count is kept; GET /v1/cases/kept-counts lists them",
+    "count_taken": "count_id: a case has counted this box already; GET the case of its papers to see it",
+    "count_settled": "count_id: staff have settled this box already; its comment says what was done with it",
+    "count_does_not_fit": "count_id: the box holds no article of this case and no number of it; assign it to the case "
+    "of its article, settle it, or send as_other_item to have this case reviewed with it",
     "case_closed": "action: the case is closed; reopen it if it was resolved",
 }
 """Refusals by code: the field, what is wrong, and what would be right."""

@@ -28,6 +28,15 @@ class EventKept(Record):
         return f"{self.event.data.TOPIC.name} {self.event.source} {self.event.id}"
 
 
+UNKNOWN_ISSUE = "unknown_issue"
+"""Anomaly of an event about an issue without a case, until the case opens."""
+
+
+def issue_thing(issue_id: UUID) -> str:
+    """Return the thing of that anomaly: everything about one issue is one matter."""
+    return f"issue:{issue_id}"
+
+
 @dataclass(frozen=True, slots=True)
 class KeptEventApplied(Record):
     """A kept event reached its case."""

@@ -98,6 +98,8 @@ class CustomerContext:
     """Kept counts (`KeptCount`) that this decision may take, by id."""
     early_events: Mapping[str, AnyEvent] = field(default_factory=dict)
     """Events kept for this case that are due now, by key."""
+    parcel_owners: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Customers of the cases that a tracking number of this batch belongs to, by plain number and issue id."""
 
 
 UNKNOWN_CUSTOMER = CustomerContext()

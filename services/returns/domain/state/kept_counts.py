@@ -23,6 +23,14 @@ Count = ItemReceived | ItemInspected
 
 _TIMER = "count:"
 
+COUNT_WITHOUT_CASE = "count_without_case"
+"""Anomaly of a kept count, until a case takes it or staff settle it."""
+
+
+def count_thing(count_id: str) -> str:
+    """Return the thing of that anomaly."""
+    return f"count:{count_id}"
+
 
 @dataclass(frozen=True, slots=True)
 class CountKept(Record):
@@ -47,11 +55,27 @@ class CountMatched(Record):
 
 
 @dataclass(frozen=True, slots=True)
+class CountSettled(Record):
+    """Staff dealt with a kept count outside any case; none takes it any more."""
+
+    count_id: str
+    staff: str
+    comment: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class KeptCount:
-    """A kept count as a case reads it. `is_last_choice`: no other case fits."""
+    """A kept count as a case reads it. `is_last_choice`: no other case fits; `taken_by`: the case that counted it."""
 
     count: Count
     is_last_choice: bool = False
+    taken_by: UUID | None = None
+    is_settled: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        return self.taken_by is None and not self.is_settled
 
 
 def count_timer(count_id: str) -> str:
@@ -105,6 +129,18 @@ def match_count(count: Count, cases: Iterable[Case], beside: UUID | None = None)
     fitting = [case for case in of_order if all(_fits(case, line) for line in count.lines)]
     expecting = [case for case in fitting if _is_expecting(case)]
     return _only(expecting) or _only(fitting)
+
+
+def is_of_case(case: Case, count: Count) -> bool:
+    """Return whether a number of the count is one of the case, or a counted line may be one of its lines.
+
+    A line that names neither an article nor an order line may be any.
+    """
+    if isinstance(count, ItemInspected):
+        return any(line.line_id in case.reported_units for line in count.lines)
+    return _has_number(case, count) or any(
+        _fits(case, line) or (line.sku is None and line.line_id is None) for line in count.lines
+    )
 
 
 def _only(cases: Sequence[Case]) -> Case | None:
