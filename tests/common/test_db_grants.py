@@ -37,7 +37,7 @@ FORBIDDEN = (
 APPEND_ONLY = {
     "intake": ("timeline", "staff_decisions", "desk_actions", "warned_buyers"),
     "returns": (),
-    "delivery_notify": ("promises", "promise_notifications"),
+    "delivery_notify": ("promises", "promise_notifications", "consents"),
     "loyalty": ("entries", "refunds", "experiment_exposures", "account_merges"),
 }
 OPEN_TO_ALL = """

@@ -50,7 +50,7 @@ PREFERENCES: list[tuple[dict[str, Any], str]] = [
     ({"channels": ["fax"]}, "channels"),
     ({"channels": ["email", "email"]}, "channels"),
     ({"channels": "email"}, "channels"),
-    ({"language": "fr"}, "language"),
+    ({"language": 7}, "language"),
     ({"line_user_id": "U 1"}, "line_user_id"),
     ({"line_user_id": "U" * 65}, "line_user_id"),
     ({"phone": ""}, "phone"),

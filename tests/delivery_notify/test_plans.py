@@ -40,6 +40,7 @@ CLAIM = by(
     "notices_of_batch",
     "preferences_pkey",
     "suppressed_addresses_pkey",
+    "consents_pkey",
 )
 BY_ID = by("notices_pkey")
 HOT = {

@@ -58,7 +58,7 @@ async def test_a_call_is_repeated_after_a_deadlock_and_then_answered_503(
         {"channels": ["email", "email"]},
         {"phone": "12"},
         {"phone": "call me"},
-        {"language": "fr"},
+        {"language": 7},
         {"line_user_id": "a b"},
         {"unsubscribe": True},
     ],

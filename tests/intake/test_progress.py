@@ -9,7 +9,6 @@ import pytest
 from libs.common.decisions.shop_calendar import ShopCalendar
 from libs.common.events.carrier import CollectionAttemptFailed, CollectionCollected, ParcelException
 from libs.common.events.issues import IssueCollectionWindowChosen, IssueDetailsRequested, IssueRated, IssueReopened
-from libs.common.events.notices import PromiseRef, PromiseSubject
 from libs.common.events.values import Choice, LineQuantity, Reason, Remedy, StaffAction, TimeWindow
 from libs.common.events.warehouse import ReplacementRejected
 from services.intake.customer_pages.milestones import Milestone, milestones
@@ -349,16 +348,3 @@ def test_no_collection_window_is_offered_on_a_day_without_a_courier() -> None:
     }
     assert len(days) == 7
     assert all(carrier.is_open(day) for day in days)
-
-
-def test_a_replacement_without_a_date_shows_the_day_by_which_it_follows() -> None:
-    case = observed(Reason.DEFECTIVE)
-    ships = {each.code: each for each in milestones(case.timeline, case.status)}["shipped"]
-    assert (ships.expected_on, ships.known_by) == (None, None)
-    named = in_days(case, 2)
-    ref = PromiseRef(subject=PromiseSubject.REPLACEMENT_DATE, subject_id=str(case.replacement_id), version=1, day=named)
-    case.observe(case.sample("notice.sent.v1", issue_id=case.ids["issue_id"], announces=(ref,), supersedes=()))
-    ships = {each.code: each for each in milestones(case.timeline, case.status)}["shipped"]
-    assert (ships.expected_on, ships.known_by) == (None, named)
-    case.confirm(in_days(case, 3))
-    assert progress(case)["shipped"] == in_days(case, 3)

@@ -16,9 +16,10 @@ from services.returns.domain.handlers.case_closure import CLOSURE_BLOCKING_CAUSE
 from services.returns.domain.state.review_causes import ReviewCause
 from tests.examples import examples
 from tests.intake.case_events import ObservedCase, observed
-from tests.returns.cases import ISSUE, CaseScenario, line
+from tests.returns.cases import ISSUE, CaseScenario, accepted, line
 from tests.returns.partner_events import staff_says
 from tests.returns.random_histories import reports, steps, tell
+from tests.returns.test_first_dates import with_limits
 
 ENDED_BY_RECEIPTS = {"receipt_overdue", "collection_failed", "not_collected"}
 """An event of a receipt does not tell whether everything came back; see `ended_reviews`."""
@@ -116,7 +117,8 @@ def test_a_refund_that_failed_stays_a_review_while_another_one_is_only_requested
 
 
 def test_a_silent_warehouse_stays_a_review_when_returns_moves_the_date_by_itself() -> None:
-    case = observed()
+    case = ObservedCase(rules=with_limits(first_date_seconds=0))
+    case.apply(accepted())
     while "warehouse_silent" not in case.reviews:
         case.next_timer()
     while not any(row["data"].get("cause") == "no_shipment" for row in case.timeline):
@@ -128,7 +130,7 @@ def test_a_warehouse_that_names_another_day_is_silent_no_more() -> None:
     case = observed()
     while "warehouse_silent" not in case.reviews:
         case.next_timer()
-    later = case.today + timedelta(days=9)
+    later = case.today + timedelta(days=7)
     case.apply(ReplacementDelayed(issue_id=ISSUE, replacement_id=case.replacement_id, ship_date=later))
     assert (case.reviews, case.steps) == (set(), {"outbound": f"ship {later.isoformat()}"})
 

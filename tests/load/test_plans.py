@@ -17,6 +17,7 @@ from deploy.local.mailbox import Mailbox
 from deploy.local.postgres import name_of, url_of
 from deploy.local.shared_servers import shared_server
 from libs.common.events.topics import SERVICES
+from libs.common.postgres import pool
 from tests.bench import history
 from tests.conftest import MakeDatabase
 from tests.journey.backbone import Backbone, backbone
@@ -51,14 +52,18 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> Statements:
     async def listen(conn: Any) -> None:
         conn.add_query_logger(note)
 
-    make_pool, connect = asyncpg.create_pool, asyncpg.connect
+    connect = asyncpg.connect
 
     async def connected(*args: Any, **settings: Any) -> Any:
         conn = await connect(*args, **settings)
         conn.add_query_logger(note)
         return conn
 
-    monkeypatch.setattr(asyncpg, "create_pool", lambda *args, **settings: make_pool(*args, init=listen, **settings))
+    class RecordedPool(pool._MeasuredPool):
+        def __init__(self, *args: Any, **settings: Any) -> None:
+            super().__init__(*args, **{**settings, "init": listen})
+
+    monkeypatch.setattr(pool, "_MeasuredPool", RecordedPool)
     monkeypatch.setattr(asyncpg, "connect", connected)
     return statements
 

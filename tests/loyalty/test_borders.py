@@ -35,7 +35,7 @@ YEAR = timedelta(days=RULES.tier_days)
 
 
 def with_rules(**changes: Any) -> LedgerRules:
-    return LedgerRules(AwardRules.model_validate({**RULES.model_dump(), **changes}))
+    return LedgerRules(AwardRules.model_validate({**RULES.model_dump(), "titles": {}, **changes}))
 
 
 def bought(amount: int, order_id: str = "A-1", ledger: InMemoryLedger | None = None) -> InMemoryLedger:

@@ -25,8 +25,9 @@ FAR_TIME, FAR_NUMBER = "9999-12-31T23:59:59-23:59", str(2**63)
 ODD = ["", " ", "\0", "x" * 20_000, "-1", "1e309", FAR_NUMBER, FAR_TIME, "{{7*7}}", "' OR 1=1 --", "é\u202e"]
 """Values of one field; a field is also left out and sent twice."""
 
-NOT_FOLLOWED = ("/sign-out", "/desk/live")
-"""Ends the session; an answer without an end (tests/intake/desk/test_change_stream.py)."""
+NOT_FOLLOWED = ("/sign-out", "/desk/sessions", "/desk/live")
+"""What ends the session (odd fields of the list: tests/intake/desk/test_openid.py), and an answer without an end
+(tests/intake/desk/test_change_stream.py)."""
 
 ODD_BODIES = [b"", b"&&==", b"%ff%fe=%00", b"a" * 70_000, b'{"json": true}']
 
