@@ -249,7 +249,10 @@ _DELAYS = "sakidashi_event_loop_delay_seconds_bucket"
 
 async def test_a_pool_without_a_free_connection(database: MakeDatabase, tmp_path: Path) -> None:
     async with intake_with(database, tmp_path, pool_size=2) as live:
-        before = await at_rest(live)
+        used = {"db_client_connection_state": "used"}
+        before = await scrape_until(
+            live, lambda seen: value(seen, "db_client_connection_count", **used) < 2, "a connection is free"
+        )
         async with live.service.pool.acquire(), live.service.pool.acquire():
             after = await scrape(live)
     assert_firing(before, after, "ConnectionPoolExhausted")
