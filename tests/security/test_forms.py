@@ -26,7 +26,7 @@ ODD = ["", " ", "\0", "x" * 20_000, "-1", "1e309", FAR_NUMBER, FAR_TIME, "{{7*7}
 """Values of one field; a field is also left out and sent twice."""
 
 NOT_FOLLOWED = ("/sign-out", "/desk/sessions", "/desk/live")
-"""What ends the session (odd fields of the list: tests/intake/desk/test_openid.py), and an answer without an end
+"""Ends of the session (odd fields of the list: tests/intake/desk/test_sessions.py), and an answer without an end
 (tests/intake/desk/test_change_stream.py)."""
 
 ODD_BODIES = [b"", b"&&==", b"%ff%fe=%00", b"a" * 70_000, b'{"json": true}']

@@ -19,7 +19,8 @@ from tests.verification.histories import (
     refund_history,
     valid_history,
 )
-from tests.verification.tampering import TAMPERED, TAMPERED_REFUND, TIMER, Tamper, in_database, late_order, with_event
+from tests.verification.refund_tampering import TAMPERED_REFUND
+from tests.verification.tampering import TAMPERED, TIMER, Tamper, in_database, late_order, with_event
 
 
 @pytest.mark.parametrize("story", [valid_history, refund_history, corrected_history, merged_history])

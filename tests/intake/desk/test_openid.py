@@ -344,12 +344,3 @@ async def test_an_account_of_the_provider_is_given_no_password(
         answer = await asyncio.to_thread(CliRunner(env=environment).invoke, staff.app, ["password", "hanako"])
         assert "identity provider" in str(answer.exception)
         assert (await Browser(live).sign_in()).status_code == 200
-
-
-@pytest.mark.parametrize("field", ["end.", "end.zz", "end." + "0" * 64, "end." + "0" * 63, "END." + "a" * 64, "x"])
-async def test_odd_fields_of_the_list_of_sessions_end_nothing(live: Live, field: str) -> None:
-    browser = Browser(live)
-    await browser.sign_in()
-    csrf = (await browser.desk.get("/desk/sessions")).text.partition('name="csrf" value="')[2].partition('"')[0]
-    assert (await browser.desk.post("/desk/sessions", data={"csrf": csrf, field: "on"})).status_code == 303
-    assert await browser.role() is not None

@@ -204,3 +204,10 @@ async def test_a_language_that_the_desk_has_no_texts_in_shows_it_in_english(desk
     hanako = await desk.as_("hanako")
     assert (await hanako.post("/desk/language", language="de")).status_code == 303
     assert '<html lang="en">' in (await hanako.get("/desk")).text
+
+
+@pytest.mark.parametrize("field", ["end.", "end.zz", "end." + "0" * 64, "end." + "0" * 63, "END." + "a" * 64, "x"])
+async def test_odd_fields_of_the_list_of_sessions_end_nothing(desk: Desk, field: str) -> None:
+    hanako = await desk.as_("hanako")
+    assert (await hanako.post("/desk/sessions", **{field: "on"})).status_code == 303
+    assert (await hanako.get("/desk")).status_code == 200
