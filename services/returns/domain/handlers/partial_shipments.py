@@ -27,9 +27,16 @@ def parcel_id_of(event: ReplacementShipped) -> str:
 
 
 def skip_known_parcel(decision: CaseDecision, event: ReplacementShipped) -> bool:
-    """Skip a shipment event whose parcel is recorded."""
+    """Skip a shipment event whose parcel is recorded; that it left again later is remembered."""
     leg, parcel_id = decision.case.outbound, parcel_id_of(event)
-    if any(parcel.parcel_id == parcel_id for parcel in leg.parcels):
+    known = _known_parcel(leg, event)
+    if known:
+        if not known.parcel_id:  # its name comes with the second statement
+            decision.change_outbound(parcels=tuple(replace(each, parcel_id=parcel_id) for each in leg.parcels))
+            known = replace(known, parcel_id=parcel_id)
+        left_at = known.left_again_at or known.shipped_at
+        if left_at and event.shipped_at > left_at:
+            replace_parcel(decision, replace(known, left_again_at=event.shipped_at))
         decision.ignore("duplicate")
         return True
     if parcel_id in leg.called_off and event.shipped_at <= leg.called_off[parcel_id]:
@@ -38,40 +45,87 @@ def skip_known_parcel(decision: CaseDecision, event: ReplacementShipped) -> bool
     return False
 
 
-def shipped_units(decision: CaseDecision, event: ReplacementShipped) -> UnitCounts:
-    """Return the units in this parcel, at most those not yet shipped; without lines all of these."""
+def _known_parcel(leg: OutboundLeg, event: ReplacementShipped) -> Parcel | None:
+    """Return the parcel by its id, or an only one that another system reports without id at the same time."""
+    parcel_id = parcel_id_of(event)
+    known = (*leg.parcels, *leg.spare)
+    if found := next((each for each in known if each.parcel_id == parcel_id), None):
+        return found
+    only = known[0] if len(known) == 1 and known[0].is_unlisted and event.lines is None else None
+    if only is None or only.shipped_at is None or (only.parcel_id and parcel_id):
+        return None
+    return only if only.shipped_at.replace(microsecond=0) == event.shipped_at.replace(microsecond=0) else None
+
+
+def replace_parcel(decision: CaseDecision, parcel: Parcel) -> None:
+    """Put this state of a parcel in the place of the one before."""
     leg = decision.case.outbound
-    remaining = missing(leg.ordered, leg.shipped)
-    if event.lines is None:
-        return remaining
-    listed = to_counts(event.lines)
-    if surplus := missing(listed, remaining):
-        decision.anomaly("surplus_shipped")
-        decision.change_outbound(surplus=add_counts(leg.surplus, surplus))
-        is_other = not common_counts(listed, remaining)
-        decision.open_review(ReviewCause.WRONG_ITEM_SHIPPED if is_other else ReviewCause.SURPLUS_SHIPPED)
-    return common_counts(listed, remaining)
+    parcels, spare = (
+        tuple(parcel if each.parcel_id == parcel.parcel_id else each for each in known)
+        for known in (leg.parcels, leg.spare)
+    )
+    decision.change_outbound(parcels=parcels, spare=spare)
 
 
-def add_parcel(decision: CaseDecision, event: ReplacementShipped, counts: UnitCounts, expected: date) -> None:
+def add_parcel(decision: CaseDecision, event: ReplacementShipped, expected: date) -> Parcel:
+    """Count the units of a parcel, at most those that no other holds; without lines all of these.
+
+    A parcel with nothing else in it is kept as spare. Staff review units that were not ordered.
+    """
     leg, parcel_id = decision.case.outbound, parcel_id_of(event)
-    delivered_at = leg.early_deliveries.get(parcel_id)
+    remaining = missing(leg.ordered, leg.shipped)
+    listed = remaining if event.lines is None else to_counts(event.lines)
+    counts, beyond = common_counts(listed, remaining), missing(listed, remaining)
     parcel = Parcel(
         parcel_id,
         counts,
         expected,
-        delivered_at,
+        leg.early_deliveries.get(parcel_id),
         event.shipped_at,
         event.carrier,
         event.tracking_number,
         event.serials,
+        beyond=beyond,
+        is_unlisted=event.lines is None,
     )
-    decision.change_outbound(parcels=(*leg.parcels, parcel), shipped=add_counts(leg.shipped, counts))
+    if counts:
+        decision.change_outbound(parcels=(*leg.parcels, parcel), shipped=add_counts(leg.shipped, counts))
+    else:
+        decision.change_outbound(spare=(*leg.spare, parcel))
+    if beyond and not any(each.is_unlisted for each in leg.parcels):
+        decision.anomaly("surplus_shipped")
+        is_other = not common_counts(listed, remaining or leg.ordered)
+        decision.open_review(ReviewCause.WRONG_ITEM_SHIPPED if is_other else ReviewCause.SURPLUS_SHIPPED)
+    return parcel
+
+
+def count_spare_units(decision: CaseDecision) -> bool:
+    """Count units that left beyond the order in the place of those that did not leave; return whether there are any."""
+    leg = decision.case.outbound
+    parcels: list[Parcel] = []
+    spare: list[Parcel] = []
+    shipped = leg.shipped
+    for parcel in (*leg.parcels, *leg.spare):
+        remaining = missing(leg.ordered, shipped)
+        more = remaining if parcel.is_unlisted else common_counts(parcel.beyond, remaining)
+        shipped = add_counts(shipped, more)
+        after = replace(parcel, counts=add_counts(parcel.counts, more), beyond=missing(parcel.beyond, more))
+        (parcels if after.counts else spare).append(after if more else parcel)
+    if shipped is leg.shipped:
+        return False
+    decision.change_outbound(parcels=tuple(parcels), spare=tuple(spare), shipped=shipped)
+    return True
+
+
+def close_surplus_review(decision: CaseDecision) -> None:
+    """Close the review of units that were not ordered, as soon as none are left over."""
+    if not decision.case.outbound.surplus:
+        decision.close_reviews(ReviewCause.SURPLUS_SHIPPED, ReviewCause.WRONG_ITEM_SHIPPED)
 
 
 def find_parcel(leg: OutboundLeg, event: ParcelDelivered) -> Parcel | None:
     """Return the named parcel, or the first undelivered one where the event names none."""
-    by_id = {parcel.parcel_id: parcel for parcel in leg.parcels}
+    by_id = {parcel.parcel_id: parcel for parcel in (*leg.spare, *leg.parcels)}
     if event.shipment_id:
         return by_id.get(event.shipment_id) or by_id.get("")
     if tracked := by_id.get(leg.parcel_key(None, event.tracking_number)):
@@ -80,9 +134,7 @@ def find_parcel(leg: OutboundLeg, event: ParcelDelivered) -> Parcel | None:
 
 
 def mark_delivered(decision: CaseDecision, parcel: Parcel, at: datetime, handed_to: str | None) -> None:
-    delivered = replace(parcel, delivered_at=at, handed_to=handed_to)
-    parcels = tuple(delivered if each is parcel else each for each in decision.case.outbound.parcels)
-    decision.change_outbound(parcels=parcels)
+    replace_parcel(decision, replace(parcel, delivered_at=at, handed_to=handed_to))
 
 
 def last_delivery(leg: OutboundLeg) -> datetime | None:

@@ -17,6 +17,7 @@ from libs.common.events.issues import (
 from libs.common.events.warehouse import ReplacementRecalled, ReplacementShipped
 from services.returns.domain.context import CaseDecision
 from services.returns.domain.handlers import partial_shipments
+from services.returns.domain.handlers.early_parcel_changes import forget_early_changes, with_early_changes
 from services.returns.domain.handlers.outbound import (
     delivery_deadline,
     promise_deadline,
@@ -31,6 +32,7 @@ from services.returns.domain.state.outbound_leg import (
     SHIPPED_OR_DELIVERED,
     OutboundLeg,
     OutboundStatus,
+    Parcel,
 )
 from services.returns.domain.state.review_causes import ReviewCause
 
@@ -39,22 +41,28 @@ BEFORE_DELIVERY = (*BEFORE_SHIPMENT, OutboundStatus.SHIPPED)
 
 
 def shipped(decision: CaseDecision, event: ReplacementShipped) -> None:
-    """Record a parcel that left, also of an order that was rejected before."""
+    """Record a parcel that left, also of an order that was rejected before.
+
+    One that left when all units were in other parcels is kept: those may be called off yet.
+    """
     if not match_replacement(decision, event) or partial_shipments.skip_known_parcel(decision, event):
         return
-    if skip_past(decision, *BEFORE_SHIPMENT):
+    is_complete = decision.case.outbound.status in SHIPPED_OR_DELIVERED and not decision.case.is_closed
+    if not is_complete and skip_past(decision, *BEFORE_SHIPMENT):
         return
-    counts = partial_shipments.shipped_units(decision, event)
-    if not counts:
+    event = with_early_changes(decision, event, partial_shipments.parcel_id_of(event))
+    parcel = partial_shipments.add_parcel(decision, event, _expected_delivery(decision, event))
+    forget_early_changes(decision, parcel)
+    if not parcel.counts:
+        decision.ignore("superseded")
         return
     if decision.case.choice_request and not decision.case.shortage:
         decision.change(choice_request=None)
         decision.close_reviews(ReviewCause.NO_DECISION)
     decision.close_reviews(ReviewCause.WAREHOUSE_SILENT, ReviewCause.NOT_SHIPPING, ReviewCause.DELIVERED_UNSHIPPED)
-    partial_shipments.add_parcel(decision, event, counts, _expected_delivery(decision, event))
     leg = decision.case.outbound
     if remaining := missing(leg.ordered, leg.shipped):
-        _record_partial_shipment(decision, counts, remaining)
+        _record_partial_shipment(decision, parcel.counts, remaining)
     else:
         complete_shipment(decision)
 
@@ -111,6 +119,16 @@ def complete_shipment(decision: CaseDecision) -> None:
     else:
         _emit_shipped(decision)
     if delivered_at := leg.delivered_at or partial_shipments.last_delivery(decision.case.outbound):
+        _complete_delivery(decision, delivered_at)
+
+
+def continue_with(decision: CaseDecision, parcel: Parcel, cause: str | None) -> None:
+    """Announce the day of a parcel that counts in the place of one that did not leave."""
+    last = max(each.expected_delivery for each in decision.case.outbound.parcels)
+    if last != decision.case.outbound.expected_delivery:
+        move_delivery(decision, parcel.parcel_id, parcel.expected_delivery, cause)
+    delivered_at = partial_shipments.last_delivery(decision.case.outbound)
+    if delivered_at and decision.case.outbound.status is OutboundStatus.SHIPPED:
         _complete_delivery(decision, delivered_at)
 
 

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from libs.common.decisions.fast_dataclass import dataclass
 from libs.common.events.values import Variant
+from libs.common.events.warehouse import ReplacementShipmentChanged
 from services.returns.domain.state.line_quantities import UnitCounts, add_counts
 from services.returns.policy.carrier_statuses import TrackingScan
 
@@ -50,9 +51,19 @@ class Parcel:
     tracking_number: str | None = None
     serials: tuple[str, ...] = ()
     changed_at: datetime | None = None
-    """Time of the warehouse's newest change of it."""
+    """Time of the warehouse's newest change of its units."""
     handed_to: str | None = None
     """Receiver, if not the customer: a neighbour, a locker."""
+    tracked_at: datetime | None = None
+    """Time of the newest change of its carrier or number."""
+    dated_at: datetime | None = None
+    """Time of the newest change of its delivery day."""
+    left_again_at: datetime | None = None
+    """Time of a later statement that it left: what the warehouse calls off before is no longer about it."""
+    beyond: UnitCounts = field(default_factory=dict)
+    """Units in it for which the order had no place: they count as soon as others turn out not to have left."""
+    is_unlisted: bool = False
+    """True if the warehouse named no units: it holds all of the order that are in no other parcel."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +74,9 @@ class OutboundLeg:
     ordered item. `early_deliveries` are deliveries by parcel id that arrived before their shipment event.
     `missed_promises` are promised dates that passed without shipment. `warehouse_updated_at` is the time of the
     warehouse's latest statement about the ship date. `scans` is the last scan by parcel, `turned_back` the time since
-    which a parcel moves to its sender, `returned` the units that are back, `surplus` units that left although they
-    were not ordered.
+    which a parcel moves to its sender, `returned` the units that are back. `spare` are parcels that left when every
+    unit was in others already: those may turn out not to have left. `early_changes` are changes of parcels that arrived
+    before their shipment event.
     """
 
     status: OutboundStatus = OutboundStatus.NONE
@@ -78,7 +90,8 @@ class OutboundLeg:
     scans: Mapping[str, TrackingScan] = field(default_factory=dict)
     turned_back: Mapping[str, datetime] = field(default_factory=dict)
     returned: UnitCounts = field(default_factory=dict)
-    surplus: UnitCounts = field(default_factory=dict)
+    spare: tuple[Parcel, ...] = ()
+    early_changes: tuple[ReplacementShipmentChanged, ...] = ()
     called_off: Mapping[str, datetime] = field(default_factory=dict)
     """Parcels that did not leave after all, with the time of that."""
     promises: tuple[ShipPromise, ...] = ()
@@ -116,6 +129,14 @@ class OutboundLeg:
     def last_scan(self) -> TrackingScan | None:
         """Return the latest scan of any of its parcels."""
         return max(self.scans.values(), key=lambda scan: scan.at, default=None)
+
+    @property
+    def surplus(self) -> UnitCounts:
+        """Return the units that left although they were not ordered."""
+        counts: UnitCounts = {}
+        for parcel in (*self.parcels, *self.spare):
+            counts = add_counts(counts, parcel.beyond)
+        return counts
 
     def parcel_key(self, shipment_id: str | None, tracking_number: str | None) -> str:
         """Return the key of a parcel by what a carrier calls it; empty where that fits no parcel or several."""
