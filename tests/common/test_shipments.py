@@ -78,6 +78,28 @@ def test_the_newest_change_of_a_shipment_counts_whenever_it_arrives(order: tuple
     assert counted(*(events[index] for index in order)) == 1
 
 
+@pytest.mark.parametrize("order", list(permutations(range(4))))
+def test_a_statement_without_id_is_the_same_shipment_before_and_after_its_change(order: tuple[int, ...]) -> None:
+    events: list[OrderShipped | ShipmentChanged] = [
+        shipped(2, shipment_id="F-1"),
+        shipped(2),
+        changed(lines=[{"line_id": "1", "quantity": 1}]),
+        changed(at=NOON + HOUR, called_off=True),
+    ]
+    assert counted(*(events[index] for index in order)) == 0
+
+
+@pytest.mark.parametrize("order", list(permutations(range(4))))
+def test_two_equal_shipments_of_one_second_stay_two(order: tuple[int, ...]) -> None:
+    events: list[OrderShipped | ShipmentChanged] = [
+        shipped(2, shipment_id="F-1"),
+        shipped(2, shipment_id="F-2"),
+        shipped(2),
+        changed(called_off=True),
+    ]
+    assert counted(*(events[index] for index in order)) == 2
+
+
 def test_a_shipment_that_was_called_off_did_not_leave() -> None:
     assert counted(shipped(shipment_id="F-1"), changed(called_off=True)) == 0
     assert counted(changed(called_off=True), shipped(shipment_id="F-1")) == 0

@@ -53,6 +53,8 @@ def _to_replacement(order: Any, now: Any) -> list[Payload]:
         shipped,
         ReplacementShipped(**ids, shipped_at=now),
         ReplacementShipped(**ids, shipped_at=now, lines=first, shipment_id="W-2"),
+        ReplacementShipped(**ids, shipped_at=now, shipment_id="W-3"),
+        ReplacementShipmentChanged(**ids, shipment_id="W-3", changed_at=now, called_off=True),
         ReplacementConfirmed(**ids, ship_date=order.promised_ship_date),
         ParcelDelivered(**ids, delivered_at=now),
         ParcelDelivered(**ids, delivered_at=now, shipment_id="W-1"),

@@ -20,6 +20,7 @@ from services.returns.settings import ReturnsSettings
 from tests.conftest import MakeDatabase
 from tests.drawn_facts import SHOP, Facts, accepted, any_facts, issues
 from tests.examples import examples
+from tests.returns.known_parcels import parcels_forgotten
 from tests.returns.likely_answers import answer
 from tests.running import Live, running
 from tests.service_histories import Step, history_of, steps
@@ -88,7 +89,7 @@ async def live(database: MakeDatabase) -> AsyncIterator[Live]:
         yield live
 
 
-ANSWERS = st.builds(answer, st.integers(1, 4), st.integers(0, 11))
+ANSWERS = st.builds(answer, st.integers(1, 4), st.integers(0, 13))
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=examples(60))
@@ -98,4 +99,5 @@ async def test_the_auditor_finds_nothing_in_any_history(live: Live, history: lis
         for step in history:
             await played.play(step)
         assert await played.violations(CHECKS) == [], str(played)
+        assert await parcels_forgotten(played.conn, played.facts) == [], str(played)
         assert await played.rows_of_former_accounts() == [], str(played)

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from operator import attrgetter
 
 from libs.common.events.storefront import OrderDelivered, OrderShipped, ShipmentChanged
 from libs.common.events.values import LineQuantity, MovedLine, ShippedLine
@@ -31,8 +32,9 @@ class CountedUnits:
 class CountedShipment:
     """Units of one shipment as they are known.
 
-    `changed_at` is the time of the `shipment.changed` that set `lines`, `day` the shop's day of `at` for services that
-    need it. Without `at` the shipment is known by a change only, and has not left.
+    `changed_at` is the time of the `shipment.changed` that set `lines`, `stated` the lines before it, by which a
+    statement without shipment id is recognized, `day` the shop's day of `at` for services that need it. Without `at`
+    the shipment is known by a change only, and has not left.
     """
 
     at: datetime | None
@@ -42,6 +44,12 @@ class CountedShipment:
     changed_at: datetime | None = None
     tracked_at: datetime | None = None
     day: date | None = None
+    stated: tuple[CountedUnits, ...] = ()
+
+    @property
+    def stated_lines(self) -> tuple[CountedUnits, ...]:
+        """Lines as shipment and delivery events state them, whatever a change made of them."""
+        return self.stated if self.changed_at else self.lines
 
     @property
     def quantities(self) -> Mapping[str, int]:
@@ -69,11 +77,17 @@ def count(known: Shipments, event: OrderShipped | OrderDelivered, day: date | No
     """Add the units of an event to those known; return the same object if it states nothing new."""
     at = event.shipped_at if isinstance(event, OrderShipped) else event.delivered_at
     stated = CountedShipment(at, units_of(event.lines), event.shipment_id, number_of(event), day=day)
-    for index, shipment in enumerate(known):
-        if _is_same(shipment, stated):
-            merged = _merge(shipment, stated)
-            return known if merged == shipment else (*known[:index], merged, *known[index + 1 :])
-    return (*known, stated)
+    # A statement with id may join two: one without id, and one that is known by its change only.
+    merged, joined = stated, list[CountedShipment]()
+    for shipment in known:
+        if _is_same(shipment, merged):
+            merged = _merge(shipment, merged)
+            joined.append(shipment)
+    if joined == [merged]:
+        return known
+    if not joined:
+        return (*known, stated)
+    return tuple(merged if each is joined[0] else each for each in known if each not in joined[1:])
 
 
 def change(known: Shipments, event: ShipmentChanged) -> Shipments:
@@ -86,7 +100,7 @@ def change(known: Shipments, event: ShipmentChanged) -> Shipments:
         after = replace(after, tracking_number=number, tracked_at=event.changed_at)
     lines = () if event.called_off else units_of(event.lines) if event.lines is not None else None
     if lines is not None and (after.changed_at is None or event.changed_at >= after.changed_at):
-        after = replace(after, lines=lines, changed_at=event.changed_at)
+        after = replace(after, lines=lines, changed_at=event.changed_at, stated=after.stated_lines)
     if after == before:
         return known
     return (*known, after) if index is None else (*known[:index], after, *known[index + 1 :])
@@ -118,16 +132,26 @@ def _is_same(known: CountedShipment, stated: CountedShipment) -> bool:
     if len(numbers) > 1 or known.at is None or stated.at is None:
         return False
     same_moment = known.at.replace(microsecond=0) == stated.at.replace(microsecond=0)
-    return known.quantities == stated.quantities and same_moment
+    return sum_lines(known.stated_lines) == sum_lines(stated.stated_lines) and same_moment
 
 
-def _merge(known: CountedShipment, stated: CountedShipment) -> CountedShipment:
-    """Return what both state together; lines that a change set stay."""
-    number = known.tracking_number or stated.tracking_number
-    lines = known.lines if known.changed_at else _highest(known.lines, stated.lines)
-    first = known if stated.at is None or (known.at is not None and known.at <= stated.at) else stated
-    shipment_id = known.shipment_id or stated.shipment_id
-    return replace(known, at=first.at, day=first.day, lines=lines, shipment_id=shipment_id, tracking_number=number)
+def _merge(known: CountedShipment, other: CountedShipment) -> CountedShipment:
+    """Merge what is known of one shipment; lines that a change set stay, those of the newest change."""
+    first = known if other.at is None or (known.at is not None and known.at <= other.at) else other
+    stated = _highest(known.stated_lines, other.stated_lines)
+    changed = max((each for each in (known, other) if each.changed_at), key=attrgetter("changed_at"), default=None)
+    tracked = max((each for each in (known, other) if each.tracked_at), key=attrgetter("tracked_at"), default=None)
+    return replace(
+        known,
+        at=first.at,
+        day=first.day,
+        lines=changed.lines if changed else stated,
+        shipment_id=known.shipment_id or other.shipment_id,
+        tracking_number=(tracked and tracked.tracking_number) or known.tracking_number or other.tracking_number,
+        changed_at=changed.changed_at if changed else None,
+        tracked_at=tracked.tracked_at if tracked else None,
+        stated=stated if changed else (),
+    )
 
 
 def _highest(known: tuple[CountedUnits, ...], stated: tuple[CountedUnits, ...]) -> tuple[CountedUnits, ...]:
