@@ -31,13 +31,13 @@ def skip_known_parcel(decision: CaseDecision, event: ReplacementShipped) -> bool
     leg, parcel_id = decision.case.outbound, parcel_id_of(event)
     known = _known_parcel(leg, event)
     if known:
-        if not known.parcel_id:  # its name comes with the second statement
-            decision.change_outbound(parcels=tuple(replace(each, parcel_id=parcel_id) for each in leg.parcels))
-            known = replace(known, parcel_id=parcel_id)
         left_at = known.left_again_at or known.shipped_at
-        if left_at and event.shipped_at > left_at:
-            replace_parcel(decision, replace(known, left_again_at=event.shipped_at))
-        decision.ignore("duplicate")
+        left_again = left_at is not None and event.shipped_at > left_at
+        if left_again or (parcel_id and not known.parcel_id):  # its name may come with the second statement
+            newest = event.shipped_at if left_again else known.left_again_at
+            _replace(decision, known, replace(known, parcel_id=parcel_id or known.parcel_id, left_again_at=newest))
+        else:
+            decision.ignore("duplicate")
         return True
     if parcel_id in leg.called_off and event.shipped_at <= leg.called_off[parcel_id]:
         decision.ignore("called_off")
@@ -60,10 +60,13 @@ def _known_parcel(leg: OutboundLeg, event: ReplacementShipped) -> Parcel | None:
 def replace_parcel(decision: CaseDecision, parcel: Parcel) -> None:
     """Put this state of a parcel in the place of the one before."""
     leg = decision.case.outbound
-    parcels, spare = (
-        tuple(parcel if each.parcel_id == parcel.parcel_id else each for each in known)
-        for known in (leg.parcels, leg.spare)
-    )
+    before = next(each for each in (*leg.parcels, *leg.spare) if each.parcel_id == parcel.parcel_id)
+    _replace(decision, before, parcel)
+
+
+def _replace(decision: CaseDecision, before: Parcel, parcel: Parcel) -> None:
+    leg = decision.case.outbound
+    parcels, spare = (tuple(parcel if each is before else each for each in known) for known in (leg.parcels, leg.spare))
     decision.change_outbound(parcels=parcels, spare=spare)
 
 

@@ -54,7 +54,6 @@ def shipped(decision: CaseDecision, event: ReplacementShipped) -> None:
     parcel = partial_shipments.add_parcel(decision, event, _expected_delivery(decision, event))
     forget_early_changes(decision, parcel)
     if not parcel.counts:
-        decision.ignore("superseded")
         return
     if decision.case.choice_request and not decision.case.shortage:
         decision.change(choice_request=None)
