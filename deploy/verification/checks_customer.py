@@ -5,10 +5,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Set
 from datetime import date, datetime, time, timedelta
 
-from deploy.verification.evidence import Fact, History
+from deploy.verification.evidence import Fact, History, in_write_order
 from deploy.verification.verdict import InsufficientDataError, Violation, violation
 
 DELAY_KINDS = ("order_delayed", "order_overdue", "replacement_delayed", "choice_requested", "review_started")
+
+
+UNSHIPPED = "units_unshipped"
+"""Cause of a date after the notice of the shipment: the parcel did not leave after all."""
 
 
 def notice_before_promise_breaks(history: History) -> Iterator[Violation]:
@@ -76,6 +80,8 @@ def _was_notified(notices: Iterable[Fact], start: datetime, end: datetime, kinds
 def _announced_once(history: History) -> Iterator[Violation]:
     """No date is announced twice, and no shipping news follows the parcel."""
     gone = {fact.issue: fact for fact in history.of("notice.sent") if fact.data["kind"] == "replacement_shipped"}
+    delays = in_write_order(history.of("issue.replacement_delayed"))
+    unshipped = {fact.issue: fact.written_at for fact in reversed(delays) if fact.data.get("cause") == UNSHIPPED}
     seen: dict[tuple[str, ...], Fact] = {}
     for fact in history.of("notice.sent"):
         kind, day = fact.data["kind"], fact.data.get("promised_date")
@@ -85,7 +91,9 @@ def _announced_once(history: History) -> Iterator[Violation]:
                 yield violation(f"order {fact.order}: {day} was announced twice", seen[name], fact)
             seen[name] = fact
         left = gone.get(fact.issue) if fact.issue else None
-        if left and kind in ("replacement_delayed", "replacement_promised") and left.offset < fact.offset:
+        is_new = fact.issue in unshipped and unshipped[fact.issue] <= fact.written_at
+        is_late = left and left.written_at < fact.written_at and not is_new
+        if left and is_late and kind in ("replacement_delayed", "replacement_promised"):
             yield violation(f"issue {fact.issue}: announced something older than known", left, fact)
 
 

@@ -1,11 +1,11 @@
 """Checks on events: none lost, none doubled, in order, no silence, one trace (invariants 3, 4, 5, 6, 11)."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 
-from deploy.verification.evidence import Fact, History
-from deploy.verification.order_versions import line_versions, statements
+from deploy.verification.evidence import Fact, History, in_write_order
+from deploy.verification.order_versions import line_versions, remaining_accounts, statements
 from deploy.verification.verdict import InsufficientDataError, Violation, violation
 
 EFFECTS = {
@@ -96,13 +96,14 @@ def nothing_twice(history: History) -> Iterator[Violation]:
         rounds = 1 + sum(
             fact.type in ("issue.reopened", "replacement.rejected", "replacement.cancelled") for fact in facts
         )
-        for kind, name in (
-            ("replacement.ordered", "replacement_id"),
-            ("collection.requested", "collection_id"),
-            ("refund.requested", "refund_id"),
+        for kind, name, ends in (
+            ("replacement.ordered", "replacement_id", ()),
+            ("collection.requested", "collection_id", ("collection.cancelled", "collection_id")),
+            ("refund.requested", "refund_id", ("refund.reversed", "transaction_id")),
         ):
             orders = {fact.data[name]: fact for fact in facts if fact.type == kind}
-            if len(orders) > rounds:
+            ended = {fact.data[ends[1]] for fact in facts if fact.type == ends[0]} if ends else set()
+            if len(orders) > rounds + len(ended):
                 yield violation(f"issue {issue}: {len(orders)} times {kind}", *orders.values())
         yield from _more_than_one(issue, [fact for fact in facts if fact.type == "issue.accepted"], rounds=1)
     yield from _repeated(history.of("points.granted"), "cause")
@@ -158,16 +159,25 @@ REQUIRED_ORDER = (
 
 def in_order_per_issue(history: History) -> Iterator[Violation]:
     """On `issues`, the facts of one issue are in one partition and in the order of their causes."""
+    accounts = remaining_accounts(history)
     for issue, facts in history.issues():
-        issue_facts = [fact for fact in facts if fact.topic == "issues"]
+        issue_facts = in_write_order(fact for fact in facts if fact.topic == "issues")
         exceptions = _out_of_order_at_partner(facts)
-        if len({fact.partition for fact in issue_facts}) > 1:
+        if _is_scattered(issue_facts, accounts):
             yield violation(f"issue {issue}: its facts are in several partitions", *issue_facts)
         for earlier, later in REQUIRED_ORDER:
             if (earlier, later) not in exceptions:
                 yield from _swapped(issue, issue_facts, earlier, later)
         yield from _versions(issue, issue_facts)
     yield from _timeline(history)
+
+
+def _is_scattered(facts: Iterable[Fact], accounts: Mapping[str, str]) -> bool:
+    """Return whether facts of one customer are in several partitions; those of merged accounts have one each."""
+    places = {(str(fact.data.get("customer_id")), fact.partition) for fact in facts}
+    customers = {customer for customer, _ in places}
+    people = {accounts.get(customer, customer) for customer in customers}
+    return len({partition for _, partition in places}) > 1 and (len(people) > 1 or len(places) > len(customers))
 
 
 def _out_of_order_at_partner(facts: Iterable[Fact]) -> set[tuple[str, str]]:
@@ -211,7 +221,7 @@ def _versions(issue: str, facts: list[Fact]) -> Iterator[Violation]:
 
 
 def _timeline(history: History) -> Iterator[Violation]:
-    """Intake's timeline shows the facts of an issue in the order of the topic."""
+    """Intake's timeline shows the facts of an issue in the order of their partition."""
     positions = {
         fact.identity[1]: (fact.partition, fact.offset) for fact in history.unique_facts if fact.topic == "issues"
     }
@@ -220,7 +230,9 @@ def _timeline(history: History) -> Iterator[Violation]:
         if str(row["event_id"]) in positions:
             shown[str(row["issue_id"])].append(str(row["event_id"]))
     for issue, events in shown.items():
-        if [positions[event] for event in events] != sorted(positions[event] for event in events):
+        shown_at = [positions[event] for event in events]
+        by_partition = {each: [offset for partition, offset in shown_at if partition == each] for each, _ in shown_at}
+        if any(offsets != sorted(offsets) for offsets in by_partition.values()):
             yield Violation(f"issue {issue}: its timeline is out of order", tuple(events))
 
 

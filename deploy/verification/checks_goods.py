@@ -7,8 +7,8 @@ from decimal import Decimal
 from itertools import chain
 from typing import Any
 
-from deploy.verification.checks_money import distinct_deliveries
-from deploy.verification.evidence import Fact, History, parse_time
+from deploy.verification.checks_money import distinct_deliveries, returned_amounts
+from deploy.verification.evidence import Fact, History, in_write_order, parse_time
 from deploy.verification.order_versions import line_versions
 from deploy.verification.verdict import Violation, violation
 
@@ -48,7 +48,7 @@ def _arrival(facts: Iterable[Fact], shipped: Fact) -> str | None:
 
 
 def _announced_in_order(issue: str, facts: Iterable[Fact]) -> Iterator[Violation]:
-    issue_facts = [fact for fact in facts if fact.topic == "issues"]
+    issue_facts = in_write_order(fact for fact in facts if fact.topic == "issues")
     shipped = False
     for fact in issue_facts:
         shipped = shipped or fact.type == "issue.replacement_shipped"
@@ -147,7 +147,9 @@ def counted_units(history: History) -> Iterator[Violation]:
         refunds = [fact for fact in facts if fact.type == "refund.requested"]
         if not accepted or not refunds:
             continue
-        paid = sum(_by_business_id(refunds).values(), Decimal(0))
+        back = returned_amounts(history.about(issue, "refund.reversed"))
+        goods_amounts = _by_business_id(refunds).items()
+        paid = sum((max(amount - back.get(name, Decimal(0)), Decimal(0)) for name, amount in goods_amounts), Decimal(0))
         if paid > (most := _value(accepted[0], None)):
             yield violation(f"issue {issue}: {paid} refunded for goods of {most}", *accepted, *refunds)
         fetched = any(

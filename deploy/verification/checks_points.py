@@ -71,6 +71,9 @@ def _kept_after_refund(history: History) -> Iterator[Violation]:
     for fact in history.of("issue.refunded"):
         back[fact.order] += Decimal(fact.data["amount"]["amount"])
         shown[fact.order].append(fact)
+    for fact in history.of("issue.refund_reversed"):
+        back[fact.order] -= Decimal(fact.data["amount"]["amount"])
+        shown[fact.order].append(fact)
     kept: Counter[str] = Counter()
     for fact in history.of("points.granted", "points.reversed"):
         if fact.data["cause"].startswith("order:"):

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from heapq import merge
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -70,6 +71,19 @@ class Fact:
 
     def __str__(self) -> str:
         return f"{self.topic}[{self.partition}]@{self.offset} {self.type} {self.body.get('id', '')}"
+
+
+def in_write_order(facts: Iterable[Fact]) -> list[Fact]:
+    """Return facts of one topic in the order in which they were written, those of one partition as they stand there.
+
+    Facts of a merged customer move to the partition of the account that remains.
+    """
+    partitions: defaultdict[int, list[tuple[float, Fact]]] = defaultdict(list)
+    for fact in facts:
+        before = partitions[fact.partition]
+        before.append((max(fact.written_at, before[-1][0] if before else 0), fact))
+    merged = merge(*partitions.values(), key=lambda timed: timed[0])
+    return [fact for _, fact in merged]
 
 
 def parse_time(text: str) -> datetime:
