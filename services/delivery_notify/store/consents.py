@@ -25,8 +25,10 @@ _NEWEST = """
     FROM consents WHERE customer_id = $1
     ORDER BY customer_id, purpose, channel, stated_at DESC, granted"""
 _RECORDS = """
-    SELECT purpose, channel, granted, source, stated_at, recorded_at FROM consents
-    WHERE customer_id = $1 ORDER BY recorded_at, channel LIMIT 1000"""
+    SELECT * FROM (
+        SELECT purpose, channel, granted, source, stated_at, recorded_at FROM consents
+        WHERE customer_id = $1 ORDER BY recorded_at DESC, channel LIMIT 1000) AS newest
+    ORDER BY recorded_at, channel"""
 _MOVE = """
     INSERT INTO consents (customer_id, purpose, channel, stated_at, granted, source, recorded_at)
     SELECT $2, purpose, channel, stated_at, granted, source, recorded_at FROM consents WHERE customer_id = $1
