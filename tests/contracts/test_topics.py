@@ -42,7 +42,7 @@ CONVERSATIONS: dict[str, tuple[str, Direction, str]] = {
         "issue_id",
         Direction.IN,
         "parcel.delivered parcel.exception parcel.scanned parcel.found collection.booked collection.attempt_failed "
-        "collection.collected",
+        "collection.collected collection.declined",
     ),
     "payment.orders": ("issue_id", Direction.OUT, "refund.requested"),
     "payment.events": (
@@ -55,6 +55,7 @@ CONVERSATIONS: dict[str, tuple[str, Direction, str]] = {
         Direction.INTERNAL,
         "issue.reported issue.accepted issue.rejected issue.review_requested issue.details_requested "
         "issue.details_provided issue.staff_decided issue.collection_window_chosen "
+        "issue.collection_window_declined "
         "issue.replacement_ordered issue.replacement_promised issue.replacement_delayed issue.replacement_shipped "
         "issue.replacement_tracked "
         "issue.replacement_part_shipped issue.collection_attempted issue.collection_reminded "

@@ -9,6 +9,7 @@ from libs.common.events.carrier import (
     CollectionAttemptFailed,
     CollectionBooked,
     CollectionCollected,
+    CollectionDeclined,
     ParcelDelivered,
     ParcelScanned,
 )
@@ -79,6 +80,7 @@ def _to_collection(order: Any, now: Any) -> list[Payload]:
         ItemReceived(received_at=now, lines=lines[:1], order_id=order.order_id),
         ItemInspected(issue_id=order.issue_id, lines=looked, inspected_at=now),
         CollectionAttemptFailed(**ids, cause="nobody_home", attempted_at=now, attempt=order.attempt),
+        CollectionDeclined(**ids, cause="no_capacity", declined_at=now, attempt=order.attempt),
     ]
 
 

@@ -16,6 +16,7 @@ from libs.common.events.carrier import (
     CollectionAttemptFailed,
     CollectionBooked,
     CollectionCollected,
+    CollectionDeclined,
     ParcelDelivered,
     ParcelException,
     ParcelFound,
@@ -101,6 +102,8 @@ def courier_says(word: str, number: int, day: int) -> Happening:
         match word:
             case "booked":
                 return CollectionBooked(**ids, window=TimeWindow(day=_day(scenario, day)))
+            case "declined":
+                return CollectionDeclined(**ids, cause="no_capacity", declined_at=scenario.now)
             case "failed":
                 return CollectionAttemptFailed(
                     **ids, cause="nobody_home", attempted_at=scenario.now + timedelta(days=day)

@@ -61,7 +61,10 @@ def as_it_should_go(number: int) -> Happening:
         if case.inbound.status in (InboundStatus.REQUESTED, InboundStatus.BOOKED):
             likely += [window_picked(number)]
             likely += [courier_says("booked", case.inbound.number, 3), courier_says("failed", case.inbound.number, 0)]
-            likely += [courier_says("collected", case.inbound.number, 0)]
+            likely += [
+                courier_says("collected", case.inbound.number, 0),
+                courier_says("declined", case.inbound.number, 0),
+            ]
             likely += [courier_says("booked", case.inbound.number, -1)]
         if case.inbound.status in (InboundStatus.REQUESTED, InboundStatus.COLLECTED):
             likely += [received([LineQuantity(line_id="1", quantity=1)])]
@@ -103,7 +106,7 @@ words = ["confirmed", "confirmed", "delayed", "rejected", "shipped", "shipped", 
 happenings: st.SearchStrategy[Happening] = st.one_of(
     st.builds(warehouse_says, st.sampled_from(words), numbers, days, st.booleans()),
     st.builds(warehouse_says, st.sampled_from(words), st.just(1), days, st.booleans()),
-    st.builds(courier_says, st.sampled_from(["booked", "failed", "collected"]), numbers, days),
+    st.builds(courier_says, st.sampled_from(["booked", "declined", "failed", "collected"]), numbers, days),
     st.builds(bank_says, st.booleans(), numbers, st.sampled_from([1200, 2400, 3400]), st.booleans()),
     st.builds(received, lines),
     st.just(lambda scenario: ItemReceived(issue_id=ISSUE, lines=scenario.lines, received_at=scenario.now)),

@@ -50,6 +50,7 @@ CARRIER = any_facts(
         carrier.ParcelScanned,
         carrier.ParcelFound,
         carrier.CollectionBooked,
+        carrier.CollectionDeclined,
         carrier.CollectionAttemptFailed,
         carrier.CollectionCollected,
     ]

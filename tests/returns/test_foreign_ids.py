@@ -30,6 +30,7 @@ OF_A_REPLACEMENT: dict[type[Payload], dict[str, Any]] = {
 }
 OF_A_COLLECTION: dict[type[Payload], dict[str, Any]] = {
     carrier.CollectionBooked: {"window": WINDOW},
+    carrier.CollectionDeclined: {"cause": "no_capacity", "declined_at": TUESDAY},
     carrier.CollectionAttemptFailed: {"cause": "nobody_home", "attempted_at": TUESDAY},
     carrier.CollectionCollected: {"collected_at": TUESDAY},
 }

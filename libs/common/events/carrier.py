@@ -180,6 +180,21 @@ class CollectionBooked(CarrierEvent):
     """Number of the request that this answers, if known."""
 
 
+class CollectionDeclined(CarrierEvent):
+    """The courier cannot come as requested or booked: no capacity, no service on that day or at that address."""
+
+    TYPE: ClassVar = "collection.declined.v1"
+
+    collection_id: UUID
+    """Collection."""
+    cause: Annotated[str, StringConstraints(min_length=1, max_length=100)]
+    """Code of the cause, such as `no_capacity` or `no_service`."""
+    declined_at: UtcTime
+    """Time of the answer."""
+    attempt: Annotated[int, Field(ge=1, le=1_000)] | None = None
+    """Number of the request that this answers, if known."""
+
+
 class CollectionAttemptFailed(CarrierEvent):
     """The courier came and could not collect the items."""
 

@@ -41,6 +41,8 @@ class NoticeKind(StrEnum):
     DELIVERY_OVERDUE = "delivery_overdue"
     COLLECTION_ATTEMPTED = "collection_attempted"
     COLLECTION_REMINDED = "collection_reminded"
+    COLLECTION_WINDOW_DECLINED = "collection_window_declined"
+    COLLECTION_WINDOW_PENDING = "collection_window_pending"
     BUYER_WARNED = "buyer_warned"
     POINTS_GRANTED = "points_granted"
     POINTS_EXPIRING = "points_expiring"

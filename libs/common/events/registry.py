@@ -78,6 +78,8 @@ PAYLOADS: tuple[type[Payload], ...] = (
     carrier.ParcelFound,
     carrier.CollectionBooked,
     issues.IssueCollectionBooked,
+    carrier.CollectionDeclined,
+    issues.IssueCollectionWindowDeclined,
     carrier.CollectionAttemptFailed,
     issues.IssueCollectionAttempted,
     issues.IssueCollectionReminded,

@@ -20,10 +20,13 @@ from libs.common.events.issues import (
     IssueAccepted,
     IssueCancelled,
     IssueChoiceRequested,
+    IssueCollected,
     IssueCollectionAttempted,
     IssueCollectionBooked,
     IssueCollectionReminded,
     IssueCollectionRequested,
+    IssueCollectionWindowChosen,
+    IssueCollectionWindowDeclined,
     IssueDetailsRequested,
     IssueItemReceived,
     IssueRefunded,
@@ -56,6 +59,7 @@ from libs.common.events.storefront import (
     ShipmentChanged,
 )
 from services.delivery_notify.domain import (
+    collection_windows,
     event_buffer,
     issue_closure,
     issue_collections,
@@ -80,7 +84,7 @@ from services.delivery_notify.domain.staff_notices import staff_notices_for
 from services.delivery_notify.policy.notification_rules import NotificationRules
 
 OVERDUE, PROGRESS, CHOICE, UPDATE, MERGED = "overdue", "progress", "choice", "update", "merged"
-REQUEST = "request"
+REQUEST, WINDOW = "request", "window"
 
 
 def on_order_placed(decision: ConversationDecision, event: OrderPlaced) -> None:
@@ -108,6 +112,7 @@ TIMERS: Mapping[str, Callable[[ConversationDecision, str], None]] = {
     CHOICE: lambda decision, choice_id: on_answer_deadline(decision, UUID(choice_id)),
     REQUEST: lambda decision, request_id: on_request_due(decision, UUID(request_id)),
     UPDATE: lambda decision, issue_id: issues.on_update_due(decision, UUID(issue_id)),
+    WINDOW: lambda decision, issue_id: collection_windows.on_window_due(decision, UUID(issue_id)),
     CALENDAR_TIMER: lambda decision, _: on_calendar_changed(decision),
     MERGED: lambda decision, _: None,  # the events that it releases come before any other
 }
@@ -140,7 +145,10 @@ HANDLERS: Mapping[type[Payload], Handler] = {
     IssueCollectionRequested: for_thread(issue_collections.on_collection_requested),
     IssueCollectionBooked: for_thread(issue_collections.on_collection_booked),
     IssueCollectionAttempted: for_thread(issue_collections.on_collection_attempted),
+    IssueCollectionWindowChosen: for_thread(collection_windows.on_window_chosen),
+    IssueCollectionWindowDeclined: for_thread(collection_windows.on_window_declined),
     IssueCollectionReminded: for_thread(issue_collections.on_collection_reminded),
+    IssueCollected: for_thread(collection_windows.on_collected),
     IssueItemReceived: for_thread(issue_collections.on_item_received),
     IssueRefundRequested: for_thread(issue_closure.on_refund_requested),
     IssueRefunded: for_thread(issue_closure.on_refunded),
@@ -218,6 +226,8 @@ def deadlines(conversation: Conversation) -> dict[str, datetime]:
         if request.answer_by:
             due[f"{REQUEST}:{request.request_id}"] = request.answer_by
     for thread in conversation.threads:
+        if thread.window_request and not thread.closed_by:
+            due[f"{WINDOW}:{thread.issue_id}"] = thread.window_request.answer_by
         if thread.pending and thread.notify_at:
             due[f"{UPDATE}:{thread.issue_id}"] = thread.notify_at
     return due

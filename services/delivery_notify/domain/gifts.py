@@ -32,6 +32,8 @@ ABOUT_GOODS = frozenset(
         NoticeKind.COLLECTION_BOOKED,
         NoticeKind.COLLECTION_ATTEMPTED,
         NoticeKind.COLLECTION_REMINDED,
+        NoticeKind.COLLECTION_WINDOW_DECLINED,
+        NoticeKind.COLLECTION_WINDOW_PENDING,
         NoticeKind.ITEM_RECEIVED,
     }
 )

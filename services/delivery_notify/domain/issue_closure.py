@@ -117,7 +117,7 @@ def on_cancelled(decision: ConversationDecision, thread: IssueThread, event: Iss
 def _close(decision: ConversationDecision, thread: IssueThread, cause: str) -> IssueThread:
     """Close the thread with its questions, and withdraw its unsent notices."""
     withdraw_issue(decision, thread.issue_id, PENDING_ISSUE_NOTICES, cause)
-    thread = replace(thread, pending=None, notify_at=None, closed_by=cause)
+    thread = replace(thread, pending=None, notify_at=None, closed_by=cause, window_request=None)
     decision.put_thread(thread)
     close_questions(decision, cause, issue_id=thread.issue_id)
     return thread

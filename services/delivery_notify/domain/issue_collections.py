@@ -11,6 +11,7 @@ from libs.common.events.issues import (
     IssueItemReceived,
 )
 from libs.common.events.notices import NoticeKind
+from services.delivery_notify.domain.collection_windows import WINDOW_NOTICES
 from services.delivery_notify.domain.context import ConversationDecision
 from services.delivery_notify.domain.issue_notices import issue_facts, notify_issue, withdraw_issue
 from services.delivery_notify.domain.issue_thread import (
@@ -23,11 +24,6 @@ from services.delivery_notify.domain.notices import NoticeFacts
 
 REFUND_DELAY = timedelta(minutes=30)
 """Delay of the notices "item received" and "refund requested", for the refund that usually follows."""
-
-COLLECTION_NOTICES = frozenset(
-    {NoticeKind.COLLECTION_BOOKED, NoticeKind.COLLECTION_ATTEMPTED, NoticeKind.COLLECTION_REMINDED}
-)
-"""Each supersedes the unsent ones before it."""
 
 
 def on_collection_requested(
@@ -50,15 +46,17 @@ def on_collection_booked(decision: ConversationDecision, thread: IssueThread, ev
     if known and replace(appointment, number=known.number) == known:
         decision.ignore("same_appointment")
         return
+    wished = thread.window_request.window if thread.window_request else None
     facts = NoticeFacts(
         day=window.day,
         from_hour=window.from_hour,
         to_hour=window.to_hour,
         update_number=thread.missed_visits + 1,
+        plan="other_window" if wished and wished != window else None,
         **issue_facts(decision.state, thread),
     )
-    decision.put_thread(replace(mark_answered(thread), appointment=appointment))
-    withdraw_issue(decision, event.issue_id, frozenset({NoticeKind.COLLECTION_BOOKED}), "superseded")
+    decision.put_thread(replace(mark_answered(thread), appointment=appointment, window_request=None))
+    withdraw_issue(decision, event.issue_id, WINDOW_NOTICES, "superseded")
     cause = (event.collection_id, event.attempt, window.day, window.from_hour, window.to_hour, appointment.number)
     notify_issue(decision, thread, NoticeKind.COLLECTION_BOOKED, facts, cause=cause)
 
@@ -73,7 +71,7 @@ def on_collection_attempted(
         decision.ignore("arranged_by_staff")
         return
     facts = NoticeFacts(day=event.next_date, update_number=event.attempt, **issue_facts(decision.state, thread))
-    withdraw_issue(decision, thread.issue_id, COLLECTION_NOTICES, "superseded")
+    withdraw_issue(decision, thread.issue_id, WINDOW_NOTICES, "superseded")
     cause = (event.collection_id, event.attempt)
     notify_issue(decision, thread, NoticeKind.COLLECTION_ATTEMPTED, facts, cause=cause)
 
@@ -85,7 +83,7 @@ def on_collection_reminded(decision: ConversationDecision, thread: IssueThread, 
         update_number=event.reminder,
         **issue_facts(decision.state, thread),
     )
-    withdraw_issue(decision, thread.issue_id, COLLECTION_NOTICES, "superseded")
+    withdraw_issue(decision, thread.issue_id, WINDOW_NOTICES, "superseded")
     cause = (thread.issue_id, event.reminder, event.next_date)
     notify_issue(decision, thread, NoticeKind.COLLECTION_REMINDED, facts, cause=cause)
 
@@ -93,4 +91,6 @@ def on_collection_reminded(decision: ConversationDecision, thread: IssueThread, 
 def on_item_received(decision: ConversationDecision, thread: IssueThread, event: IssueItemReceived) -> None:
     """Wait a moment before the receipt is announced: the refund usually follows."""
     due_at, received_at = decision.now + REFUND_DELAY, event.received_at
-    decision.put_thread(replace(thread, pending=PendingNotice.RECEIPT, notify_at=due_at, received_at=received_at))
+    decision.put_thread(
+        replace(thread, pending=PendingNotice.RECEIPT, notify_at=due_at, received_at=received_at, window_request=None)
+    )

@@ -79,6 +79,20 @@ class Appointment:
     number: int = 1
 
 
+@dataclass(frozen=True, slots=True)
+class WindowRequest:
+    """A collection that the customer asked about, until its appointment is announced.
+
+    `window` was chosen by the customer at `requested_at`; None once it is known that the courier does not come then.
+    `answer_by` is the deadline of the appointment; `reminders` counts those that passed.
+    """
+
+    requested_at: datetime
+    answer_by: datetime
+    window: TimeWindow | None = None
+    reminders: int = 0
+
+
 @dataclass(frozen=True)
 class IssueThread:
     """Notices about one issue. `pending` is due at `notify_at`; `missed_visits` counts failed collections.
@@ -103,6 +117,7 @@ class IssueThread:
     missed_visits: int = 0
     apology: ApologyPoints | None = None
     appointment: Appointment | None = None
+    window_request: WindowRequest | None = None
     next_update_by: date | None = None
     reported_by: Reporter = Reporter.CUSTOMER
 

@@ -13,6 +13,7 @@ from libs.common.decisions.fast_replace import replace
 from libs.common.events.issues import (
     IssueAccepted,
     IssueChoiceRequested,
+    IssueCollectionWindowDeclined,
     IssueDetailsRequested,
     IssueEvent,
     IssueRefunded,
@@ -60,7 +61,7 @@ def for_thread(handler: ThreadHandler) -> Callable[[ConversationDecision, IssueE
         thread = conversation.thread(event.issue_id) or IssueThread(event.issue_id, event.customer_id)
         if thread.closed_by == "rejected" and isinstance(event, IssueAccepted):
             thread = replace(thread, closed_by=None)  # missing details came later, or staff overruled the rejection
-        if thread.closed_by and not isinstance(event, IssueReopened | IssueRefunded):
+        if thread.closed_by and not isinstance(event, IssueReopened | IssueRefunded | IssueCollectionWindowDeclined):
             decision.ignore("issue_closed")
             return
         handler(decision, thread, event)

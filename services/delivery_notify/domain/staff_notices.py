@@ -20,6 +20,7 @@ class StaffKind(StrEnum):
     CHANGE_REQUESTED = "change_requested"
     CHANGE_UNANSWERED = "change_unanswered"
     CHANGE_OVERTAKEN = "change_overtaken"
+    WINDOW_UNANSWERED = "window_unanswered"
     NOTICE_FAILED = "notice_failed"
     ADDRESS_SUPPRESSED = "address_suppressed"
     CUSTOMER_UNREACHABLE = "customer_unreachable"

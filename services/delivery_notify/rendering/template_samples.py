@@ -106,6 +106,33 @@ SAMPLES: dict[str, tuple[NoticeKind, dict[str, Any]]] = {
     ),
     "collection": (NoticeKind.COLLECTION_BOOKED, {"from_hour": 14, "to_hour": 16}),
     "collection again": (NoticeKind.COLLECTION_BOOKED, {"from_hour": 9, "to_hour": 12, "update_number": 2}),
+    "collection in another window": (
+        NoticeKind.COLLECTION_BOOKED,
+        {"from_hour": 9, "to_hour": 12, "plan": "other_window"},
+    ),
+    **{
+        f"collection window declined, {plan}, {code}": (
+            NoticeKind.COLLECTION_WINDOW_DECLINED,
+            {"previous_day": PREVIOUS_DAY, "next_update_by": DAY, "plan": plan, "code": code},
+        )
+        for plan, code in (
+            ("visit", "courier"),
+            ("visit", "no_answer"),
+            ("visit", "too_early"),
+            ("staff", "courier"),
+        )
+    },
+    "collection window declined, none": (
+        NoticeKind.COLLECTION_WINDOW_DECLINED,
+        {"previous_day": DAY, "next_update_by": DAY, "plan": "none", "code": "not_needed"},
+    ),
+    **{
+        f"collection window pending, {number}": (
+            NoticeKind.COLLECTION_WINDOW_PENDING,
+            {"previous_day": PREVIOUS_DAY, "next_update_by": DAY, "update_number": number},
+        )
+        for number in (1, 2)
+    },
     "collection attempted": (NoticeKind.COLLECTION_ATTEMPTED, {}),
     "collection reminded": (NoticeKind.COLLECTION_REMINDED, {"next_update_by": DAY}),
     "warned, defective": (NoticeKind.BUYER_WARNED, {"day": None, "code": "may_be_defective"}),

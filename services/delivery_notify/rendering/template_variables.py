@@ -180,6 +180,8 @@ TROUBLE = frozenset(
         NoticeKind.REVIEW_STARTED,
         NoticeKind.BUYER_WARNED,
         NoticeKind.CHANGE_PENDING,
+        NoticeKind.COLLECTION_WINDOW_DECLINED,
+        NoticeKind.COLLECTION_WINDOW_PENDING,
         NoticeKind.CHANGE_OVERTAKEN,
     }
 )

@@ -23,6 +23,7 @@ _DELIVERY_DATES: dict[str, str] = {
 _VISIT_DATES: dict[str, str] = {
     issues.IssueCollectionAttempted.TYPE: "next_date",
     issues.IssueCollectionReminded.TYPE: "next_date",
+    issues.IssueCollectionWindowDeclined.TYPE: "next_date",
 }
 """Field with the date that the customer expects, by event."""
 

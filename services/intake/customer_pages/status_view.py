@@ -162,7 +162,8 @@ def current_resolution(timeline: Timeline) -> int | None:
 def _unconfirmed_window(timeline: Timeline) -> TimeWindow | None:
     chosen = last_event(timeline, issues.IssueCollectionWindowChosen.TYPE)
     booked = last_event(timeline, issues.IssueCollectionBooked.TYPE)
-    if chosen is None or (booked and booked["at"] > chosen["at"]):
+    declined = last_event(timeline, issues.IssueCollectionWindowDeclined.TYPE)
+    if chosen is None or any(answer and answer["at"] > chosen["at"] for answer in (booked, declined)):
         return None
     return _parse_window(chosen["data"])
 

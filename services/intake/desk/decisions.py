@@ -141,7 +141,12 @@ class DeskDecisions:
 def _is_known(action: AvailableAction) -> bool:
     """Return true if the action exists; its availability was checked before the confirmation."""
     if action.name == MARK_HANDLED:
-        return action.subject.partition(" ")[0] in (WorkKind.UNHAPPY, WorkKind.UNREACHED, WorkKind.ANOMALY)
+        return action.subject.partition(" ")[0] in (
+            WorkKind.UNHAPPY,
+            WorkKind.UNREACHED,
+            WorkKind.WINDOW,
+            WorkKind.ANOMALY,
+        )
     if action.name == StaffAction.CHOOSE_REMEDY:
         return action.subject in set(Remedy)
     return action.name in set(StaffAction)

@@ -28,6 +28,7 @@ NOTICE_BY_STEP: dict[str, NoticeKind | None] = {
     "details": NoticeKind.DETAILS_REQUESTED,
     "unhappy": None,
     "unreached": None,
+    "window": NoticeKind.COLLECTION_BOOKED,
     "anomaly": None,
 }
 """Notice to the customer after each step; None for no notice."""

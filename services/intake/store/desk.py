@@ -21,6 +21,7 @@ class Section(StrEnum):
     REVIEWS = "reviews"
     UNHAPPY = "unhappy"
     UNREACHED = "unreached"
+    WINDOWS = "windows"
     ANOMALIES = "anomalies"
     PROMISES = "promises"
     STALLED = "stalled"
@@ -40,6 +41,7 @@ SECTION_FILTERS: dict[Section, SectionFilter] = {
     Section.REVIEWS: SectionFilter((WorkKind.REVIEW,)),
     Section.UNHAPPY: SectionFilter((WorkKind.UNHAPPY,)),
     Section.UNREACHED: SectionFilter((WorkKind.UNREACHED,)),
+    Section.WINDOWS: SectionFilter((WorkKind.WINDOW,)),
     Section.ANOMALIES: SectionFilter((WorkKind.ANOMALY, WorkKind.UNMATCHED)),
     Section.PROMISES: SectionFilter((WorkKind.PROGRESS,), SOON, dated=True),
     Section.STALLED: SectionFilter((WorkKind.PROGRESS,), timedelta(0), dated=False),

@@ -11,7 +11,13 @@ from typing import NamedTuple
 
 from libs.common.decisions.facts import Anomaly, Fact, TimerFired
 from libs.common.events.anomalies import CountStaffDecided
-from libs.common.events.carrier import CollectionAttemptFailed, CollectionBooked, CollectionCollected, ParcelScanned
+from libs.common.events.carrier import (
+    CollectionAttemptFailed,
+    CollectionBooked,
+    CollectionCollected,
+    CollectionDeclined,
+    ParcelScanned,
+)
 from libs.common.events.envelope import Payload
 from libs.common.events.issues import IssueAnomalyDetected
 from libs.common.events.notices import CustomerDecided
@@ -99,7 +105,7 @@ def cause_id(anomaly: str, data: Payload) -> str | None:
             return f"count:{count_id(data)}"
         case PaymentEvent():
             return _payment_id(data)
-        case CollectionBooked() | CollectionAttemptFailed() | CollectionCollected():
+        case CollectionBooked() | CollectionDeclined() | CollectionAttemptFailed() | CollectionCollected():
             return f"collection:{data.collection_id}"
         case CustomerDecided():
             return f"question:{data.choice_id}"

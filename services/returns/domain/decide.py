@@ -39,6 +39,7 @@ from services.returns.domain.handlers import (
     shipments,
     staff_decisions,
     tracking_scans,
+    window_answers,
 )
 from services.returns.domain.handlers.case_opening import facts_without_case, open_case, open_reviews
 from services.returns.domain.handlers.next_steps import start_next_steps
@@ -62,7 +63,7 @@ def decide(state: CaseState, event: AnyEvent, now: datetime, rules: CaseRules) -
         return state, (Ignored("already_open" if type(data) is IssueAccepted else "not_handled"),)
     decision = CaseDecision(case, now, rules, customer=state.customer, event_time=event.time)
     _handle(decision, handler, data)
-    after, facts = _finish(decision, state, data.name if type(data) is TimerFired else None)
+    after, facts = _finish(decision, state, data, data.name if type(data) is TimerFired else None)
     if detected := detected_anomalies(decision.case, state.customer, event, facts, now):
         return after, (*facts, *detected)
     return after, facts
@@ -87,14 +88,16 @@ def _decide_without_case(state: CaseState, event: AnyEvent, now: datetime, rules
     case = open_case(data, rules.in_force(now))
     decision = CaseDecision(case, now, rules, customer=state.customer, event_time=event.time)
     open_reviews(decision)
-    return _finish(decision, state, None)
+    return _finish(decision, state, data, None)
 
 
-def _finish(decision: CaseDecision, before: CaseState, fired: str | None) -> tuple[CaseState, Facts]:
+def _finish(decision: CaseDecision, before: CaseState, data: Payload, fired: str | None) -> tuple[CaseState, Facts]:
     order_watch.follow_order(decision)
     address_changes.follow_address(decision)
     start_next_steps(decision)
     case_closure.resolve_if_complete(decision)
+    if before.case:
+        window_answers.answer_window(decision, before.case, data)
     if not decision.case.is_closed and not decision.case.timers():
         decision.anomaly("stalled")
         decision.open_review(ReviewCause.STALLED)
@@ -180,6 +183,7 @@ HANDLERS: Mapping[type[Payload], Callable[[CaseDecision, Any], None]] = {
     carrier.ParcelScanned: tracking_scans.scanned,
     carrier.ParcelFound: tracking_scans.parcel_found,
     carrier.CollectionBooked: inbound.booked,
+    carrier.CollectionDeclined: inbound.declined,
     carrier.CollectionAttemptFailed: inbound.attempt_failed,
     carrier.CollectionCollected: inbound.collected,
     payment.RefundCompleted: refunds.completed,
@@ -214,6 +218,7 @@ PUBLISHES = (
     issues.IssueChoiceRequested,
     issues.IssueCollectionRequested,
     issues.IssueCollectionBooked,
+    issues.IssueCollectionWindowDeclined,
     issues.IssueCollectionAttempted,
     issues.IssueCollectionReminded,
     issues.IssueCollected,

@@ -9,8 +9,10 @@ from libs.common.events.issues.inbound import (
     IssueCollectionReminded,
     IssueCollectionRequested,
     IssueCollectionWindowChosen,
+    IssueCollectionWindowDeclined,
     IssueItemInspected,
     IssueItemReceived,
+    WindowDeclinedBy,
 )
 from libs.common.events.issues.outbound import (
     IssueChoiceRequested,
@@ -54,6 +56,7 @@ __all__ = [
     "IssueCollectionReminded",
     "IssueCollectionRequested",
     "IssueCollectionWindowChosen",
+    "IssueCollectionWindowDeclined",
     "IssueDetailsProvided",
     "IssueDetailsRequested",
     "IssueEvent",
@@ -78,4 +81,5 @@ __all__ = [
     "IssueReviewRequested",
     "IssueStaffDecided",
     "IssueStaffDecisionApplied",
+    "WindowDeclinedBy",
 ]

@@ -1,5 +1,6 @@
 """Inbound leg of an issue: collection, receipt and inspection of returned units."""
 
+from enum import StrEnum
 from typing import Annotated, ClassVar
 from uuid import UUID
 
@@ -59,6 +60,33 @@ class IssueCollectionBooked(IssueEvent):
     """Booked time window."""
     attempt: Annotated[int, Field(ge=1, le=1_000)] = 1
     """Number of the request that this answers, from 1."""
+
+
+class WindowDeclinedBy(StrEnum):
+    """Cause for which the courier does not come in a window that the customer chose, or was told."""
+
+    NO_ANSWER = "no_answer"
+    COURIER = "courier"
+    TOO_EARLY = "too_early"
+    MOVED = "moved"
+    NOT_NEEDED = "not_needed"
+
+
+class IssueCollectionWindowDeclined(IssueEvent):
+    """The courier does not come in the window that the customer chose, or on the day that was booked."""
+
+    TYPE: ClassVar = "issue.collection_window_declined.v1"
+
+    day: Day
+    """Day on which the courier does not come."""
+    window: TimeWindow | None = None
+    """Chosen window, if the customer chose one."""
+    cause: WindowDeclinedBy
+    """Cause; `not_needed` if nothing is to be collected."""
+    next_date: Day | None = None
+    """Day requested from the courier instead; absent if staff has to arrange it, or nothing is to be collected."""
+    declined_at: UtcTime
+    """Time of the decision."""
 
 
 class IssueCollectionAttempted(IssueEvent):

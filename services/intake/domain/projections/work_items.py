@@ -20,6 +20,7 @@ class WorkKind(StrEnum):
     PROGRESS = "progress"
     UNHAPPY = "unhappy"
     UNREACHED = "unreached"
+    WINDOW = "window"
     ANOMALY = "anomaly"
     UNMATCHED = "unmatched"
     """An anomaly that no issue shows; it is a row of `anomalies`, and never of the work queue."""

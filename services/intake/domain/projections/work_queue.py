@@ -43,11 +43,13 @@ STEP_LIMITS: dict[WorkStep, timedelta] = {
 
 UNHAPPY_RESPONSE_TIME = timedelta(days=1)
 UNREACHED_RESPONSE_TIME = timedelta(days=1)
+WINDOW_RESPONSE_TIME = timedelta(hours=4)
 ANOMALY_RESPONSE_TIME = timedelta(days=1)
 
 _DEFAULT_GRACE = timedelta(days=2)
 """Time after the due time of a question in which its default is published; without it the case stalls."""
 
+_LEFT_TO_STAFF = (issues.WindowDeclinedBy.NO_ANSWER, issues.WindowDeclinedBy.COURIER)
 _REJECTED_AT_INSPECTION = "not_as_reported"
 _REVIEW_ACTIONS = frozenset({StaffAction.APPROVE_REVIEW, StaffAction.REFUSE_REVIEW})
 
@@ -178,7 +180,19 @@ def _on_collection_requested(event: issues.IssueCollectionRequested, at: datetim
 
 
 def _on_collection_booked(event: issues.IssueCollectionBooked, at: datetime, zone: ZoneInfo) -> Changes:
-    return (_dated(event.issue_id, WorkStep.COLLECT, at, event.window.day, zone),)
+    return _window_settled(event.issue_id), _dated(event.issue_id, WorkStep.COLLECT, at, event.window.day, zone)
+
+
+def _on_window_declined(event: issues.IssueCollectionWindowDeclined, at: datetime, zone: ZoneInfo) -> Changes:
+    """Ask staff to settle the time with the courier; nobody has to where a later day follows from a delivery."""
+    if event.cause not in _LEFT_TO_STAFF:
+        return (_window_settled(event.issue_id),) if event.cause is issues.WindowDeclinedBy.NOT_NEEDED else ()
+    detail = f"{event.cause} {event.day.isoformat()}"
+    return (WorkOpened(event.issue_id, WorkKind.WINDOW, at, at + WINDOW_RESPONSE_TIME, "", detail),)
+
+
+def _window_settled(issue_id: UUID) -> WorkEnded:
+    return WorkEnded(issue_id, WorkKind.WINDOW)
 
 
 def _on_collection_moved(
@@ -191,11 +205,11 @@ def _on_collection_moved(
 
 
 def _on_collected(event: issues.IssueCollected, at: datetime, zone: ZoneInfo) -> Changes:
-    return (_limited(event.issue_id, WorkStep.RECEIVE, at),)
+    return _window_settled(event.issue_id), _limited(event.issue_id, WorkStep.RECEIVE, at)
 
 
 def _on_received(event: issues.IssueItemReceived, at: datetime, zone: ZoneInfo) -> Changes:
-    return (_limited(event.issue_id, WorkStep.INSPECT, at),)
+    return _window_settled(event.issue_id), _limited(event.issue_id, WorkStep.INSPECT, at)
 
 
 def _on_inspected(event: issues.IssueItemInspected, at: datetime, zone: ZoneInfo) -> Changes:
@@ -235,6 +249,7 @@ _HANDLERS: dict[type[Payload], Callable[[Any, datetime, ZoneInfo], Changes]] = {
     issues.IssueReplacementDelivered: _on_replacement_delivered,
     issues.IssueCollectionRequested: _on_collection_requested,
     issues.IssueCollectionBooked: _on_collection_booked,
+    issues.IssueCollectionWindowDeclined: _on_window_declined,
     issues.IssueCollectionAttempted: _on_collection_moved,
     issues.IssueCollectionReminded: _on_collection_moved,
     issues.IssueCollected: _on_collected,

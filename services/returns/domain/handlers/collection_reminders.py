@@ -7,9 +7,9 @@ is ever charged from here; no event exists for it.
 
 from datetime import date, datetime, timedelta
 
-from libs.common.events.issues import IssueCollectionReminded, IssueCollectionWindowChosen
+from libs.common.events.issues import IssueCollectionReminded, IssueCollectionWindowChosen, WindowDeclinedBy
 from services.returns.domain.context import CaseDecision
-from services.returns.domain.handlers import inbound
+from services.returns.domain.handlers import inbound, window_answers
 from services.returns.domain.state.inbound_leg import InboundStatus
 from services.returns.domain.state.outbound_leg import OutboundStatus
 from services.returns.domain.state.review_causes import ReviewCause
@@ -71,8 +71,10 @@ def window_chosen(decision: CaseDecision, event: IssueCollectionWindowChosen) ->
     leg = decision.case.inbound
     if decision.case.is_closed or not _is_collectable(decision):
         decision.ignore("nothing_to_collect")
+        window_answers.decline(decision, event.window.day, event.window, WindowDeclinedBy.NOT_NEEDED)
     elif event.window.day < _earliest_date(decision):
         decision.ignore("window_too_early")
+        window_answers.decline(decision, event.window.day, event.window, WindowDeclinedBy.TOO_EARLY)
     elif leg.chosen_window == event.window:
         decision.ignore("duplicate")
     else:

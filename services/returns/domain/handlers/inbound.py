@@ -13,6 +13,7 @@ from libs.common.events.carrier import (
     CollectionAttemptFailed,
     CollectionBooked,
     CollectionCollected,
+    CollectionDeclined,
     CollectionRequested,
 )
 from libs.common.events.issues import (
@@ -39,7 +40,7 @@ from services.returns.domain.state.outbound_leg import OutboundStatus
 from services.returns.domain.state.review_causes import ReviewCause
 from services.returns.policy.movements import CollectOn
 
-CollectionEvent = CollectionBooked | CollectionAttemptFailed | CollectionCollected
+CollectionEvent = CollectionBooked | CollectionDeclined | CollectionAttemptFailed | CollectionCollected
 
 
 def start_collection(decision: CaseDecision, earliest: date) -> None:
@@ -150,6 +151,17 @@ def booked(decision: CaseDecision, event: CollectionBooked) -> None:
         decision.emit(IssueCollectionBooked(**decision.ids, **booking))
 
 
+def declined(decision: CaseDecision, event: CollectionDeclined) -> None:
+    """Request the next open day; a chosen window and a booked day are lost (`window_answers`)."""
+    if not _match_collection(decision, event):
+        return
+    leg = decision.case.inbound
+    if not leg.is_pending or _is_of_earlier_attempt(decision, event):
+        decision.ignore("superseded")
+        return
+    _retry(decision)
+
+
 def attempt_failed(decision: CaseDecision, event: CollectionAttemptFailed) -> None:
     if not _match_collection(decision, event):
         return
@@ -170,7 +182,9 @@ def attempt_failed(decision: CaseDecision, event: CollectionAttemptFailed) -> No
     _retry(decision)
 
 
-def _is_of_earlier_attempt(decision: CaseDecision, event: CollectionBooked | CollectionAttemptFailed) -> bool:
+def _is_of_earlier_attempt(
+    decision: CaseDecision, event: CollectionBooked | CollectionDeclined | CollectionAttemptFailed
+) -> bool:
     return event.attempt is not None and event.attempt < decision.case.inbound.attempt
 
 
