@@ -18,6 +18,7 @@ def count_behaviour(history: History) -> dict[str, int]:
 def _all(history: History) -> Iterator[str]:
     yield from _reports(history)
     yield from _choices(history.of("customer.decided"))
+    yield from _answers(history)
     yield from _visits(history)
     for fact in history.of("parcel.found"):
         yield "lost parcel found " + ("at the customer's" if fact.data["with_customer"] else "on its way back")
@@ -50,6 +51,24 @@ def _choices(decided: Iterable[Fact]) -> Iterator[str]:
         if choice == "change":
             choice = "another " + ("item" if about == "issue" else {"date": "day"}.get(data["change"], data["change"]))
         yield f"choice about an {about}: {choice}{suffix}"
+
+
+def _answers(history: History) -> Iterator[str]:
+    """Answers of the shop, the warehouse and the courier to what was asked of them, and their silence."""
+    for fact in history.of("customer.decision_settled"):
+        yield (
+            f"request {fact.data['outcome']} by the shop"
+            if fact.data["outcome"] in _BY_SHOP
+            else (f"request {fact.data['outcome']}")
+        )
+    for fact in history.of("issue.collection_window_declined"):
+        yield f"collection window not kept: {fact.data['cause'].replace('_', ' ')}"
+    for fact in history.of("issue.review_requested"):
+        if fact.data["cause"] == "warehouse_silent":
+            yield "warehouse silent: a review for staff"
+
+
+_BY_SHOP = ("accepted", "declined")
 
 
 def _visits(history: History) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import quantiles
 from typing import Any
 
@@ -10,6 +10,7 @@ from deploy.demo.behaviour_counts import count_behaviour
 from deploy.demo.promise_accuracy import PromiseAccuracy
 from deploy.verification.checks_points import ACCOUNTS
 from deploy.verification.evidence import Fact, History
+from deploy.verification.promise_integrity import Outcome, count_by_day, judge_promises
 from deploy.verification.verdict import Verdict
 
 
@@ -26,10 +27,12 @@ class DemoResult:
     lifecycles_per_second: float
     verdicts: Sequence[Verdict]
     promises: PromiseAccuracy | None = None
+    integrity: Mapping[str, int] = field(default_factory=dict)
+    """Dates that customers were given, by outcome; none should be `silent`."""
 
     @property
     def violated(self) -> bool:
-        return any(verdict.violations for verdict in self.verdicts)
+        return any(verdict.violations for verdict in self.verdicts) or bool(self.integrity.get(Outcome.SILENT))
 
     def as_json(self) -> dict[str, Any]:
         """Null means that the data was insufficient for an invariant."""
@@ -43,6 +46,7 @@ class DemoResult:
             "latency_ms": {"report_to_replacement_order": dict(self.latencies)},
             "lifecycles_per_second": self.lifecycles_per_second,
             "invariants": invariants,
+            "promise_integrity": dict(self.integrity),
             **({"promises": self.promises.as_json()} if self.promises else {}),
         }
 
@@ -66,7 +70,15 @@ def summarize(
         lifecycles_per_second=round(len(finished) / seconds, 2) if seconds else 0.0,
         verdicts=verdicts,
         promises=promises,
+        integrity=_integrity(history),
     )
+
+
+def _integrity(history: History) -> dict[str, int]:
+    """Every date that a customer was given, by what became of it."""
+    days = count_by_day(judge_promises(history)).values()
+    counts = {outcome.value: sum(day[outcome] for day in days) for outcome in Outcome}
+    return {"made": sum(counts.values()), **counts}
 
 
 POINTS_EVENTS = ("granted", "vested", "reversed", "reserved", "released", "redeemed", "expiring", "expired", "withheld")

@@ -47,6 +47,7 @@ def show(console: Console, outcome: DemoResult, seconds: float, driver: ClockDri
     console.print(_table("Behaviour", outcome.behaviour))
     console.print(_table("Points", {name: points for name, points in outcome.points.items() if points}))
     console.print(_table("Product insights", outcome.product_insights))
+    console.print(_table("Promise integrity: dates given to customers", _integrity_rows(outcome)))
     if outcome.promises:
         _show_promises(console, outcome.promises)
     console.print(_invariants(outcome.verdicts))
@@ -68,8 +69,14 @@ def sentence(outcome: DemoResult, seconds: float) -> str:
     cancelled = outcome.issues.get("cancelled", 0)
     return (
         f"{issues:,} reports in {seconds:.0f} s: {resolved:,} resolved, {still_open:,} open, {refused:,} refused, "
-        f"{cancelled:,} cancelled; {mails:,} notices; {verdict}."
+        f"{cancelled:,} cancelled; {mails:,} notices; {outcome.integrity.get('silent', 0)} of "
+        f"{outcome.integrity.get('made', 0):,} dates broken in silence; {verdict}."
     )
+
+
+def _integrity_rows(outcome: DemoResult) -> dict[str, int]:
+    names = {"silent": "broken in silence", "announced_before": "announced before they broke"}
+    return {names.get(name, name): count for name, count in outcome.integrity.items()}
 
 
 def _table(title: str, rows: Mapping[str, float]) -> Table:

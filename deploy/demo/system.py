@@ -18,6 +18,8 @@ from libs.common.messaging.create_topics import create_topics
 FEW_PARTITIONS = 6
 """One process per service needs no more, and a fetch names every partition."""
 
+CALENDAR_FILE = Path(__file__).with_name("calendar.toml")
+
 SHOP_NAME = "さきだし商店"
 SHOP_CONTACT = "03-0000-0000（平日 10時〜18時）"
 
@@ -110,6 +112,7 @@ def start(
         "KAFKA_TOPIC_PREFIX": infrastructure.topic_prefix,
         "CLOCK_FILE": str(replay.clock_file),
         "SHOP_TIME_ZONE": replay.zone,
+        "CALENDAR_FILE": str(CALENDAR_FILE),
         "LOG_LEVEL": "INFO",
     }
     smtp_port = free_port()

@@ -21,6 +21,7 @@ from libs.common.events.carrier import (
     CollectionBooked,
     CollectionCancelled,
     CollectionCollected,
+    CollectionDeclined,
     CollectionRequested,
     ParcelDelivered,
     ParcelException,
@@ -34,6 +35,8 @@ from libs.common.events.warehouse import ReplacementShipped
 
 EXCEPTION_SHARE = 0.05
 ABSENT_SHARE = 0.08
+WINDOW_DECLINED_SHARE = 0.2
+WINDOW_UNANSWERED_SHARE = 0.1
 OFTEN_ABSENT_SHARE = 0.04
 MISSED_ATTEMPTS = 4
 RAW_SCAN_SHARE = 0.5
@@ -88,9 +91,11 @@ def collection_events(
     """Booked within the hour for the earliest possible day, then collected or missed.
 
     `not_before` is the delivery of the replacement by the same van: with a swap the item is collected with it. Some
-    customers are absent, a few until they were reminded.
+    customers are absent, a few until they were reminded. Some chosen windows are declined, some get no answer.
     """
     booked_at = now + timedelta(minutes=rng.randint(5, 60))
+    if request.window and (chance := rng.random()) < WINDOW_DECLINED_SHARE + WINDOW_UNANSWERED_SHARE:
+        return [] if chance < WINDOW_UNANSWERED_SHARE else [_declined(request, booked_at)]
     local = booked_at.astimezone(zone)
     day = max(request.earliest_date, local.date() + timedelta(days=1 if local.hour >= 12 else 0))
     if not_before:
@@ -117,6 +122,17 @@ def collection_events(
         ScheduledEvent(booked_at, f"booked-{name}", booked),
         ScheduledEvent(at, f"{happened.TYPE}-{name}", happened),
     ]
+
+
+def _declined(request: CollectionRequested, at: datetime) -> ScheduledEvent:
+    declined = CollectionDeclined(
+        issue_id=request.issue_id,
+        collection_id=request.collection_id,
+        cause="no_capacity",
+        declined_at=at,
+        attempt=request.attempt,
+    )
+    return ScheduledEvent(at, f"declined-{request.collection_id}-{request.attempt}", declined)
 
 
 def search_result(lost: IssueAccepted, rng: random.Random) -> ScheduledEvent | None:

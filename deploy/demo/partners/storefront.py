@@ -1,4 +1,4 @@
-"""The storefront: publishes its orders, submits customers' reports, and applies their decisions.
+"""The storefront: publishes its orders, submits customers' reports, and applies most of their decisions.
 
 Its ledger holds every submitted report with its answer (`GET /ledger`), so that the auditor can compare them with the
 topics. Most reports go by HTTP, some by Kafka; some have a photo. Items of a held lot are replaced from checked stock,
@@ -57,6 +57,7 @@ from libs.common.events.topics import ISSUES, NOTICES, PRODUCT_ALERTS
 from libs.common.events.values import Choice
 
 ATTEMPTS = 8
+DECLINED_SHARE = 0.2
 """Attempts to submit a report whose answer was lost or 5xx, with the same idempotency key."""
 
 UPLOAD_DELAY = timedelta(minutes=1)
@@ -137,6 +138,10 @@ class Storefront:
         if order is None or order.order_id in self.shipped or order.order_id in self.cancelled_orders:
             self.change_outcomes["came too late"] += 1
             self._answer(decision, at, ChangeAnswer.DECLINED, "already_shipped")
+            return
+        if not decision.by_default and self.partner.rng("decline", decision.choice_id).random() < DECLINED_SHARE:
+            self.change_outcomes["declined"] += 1
+            self._answer(decision, at, ChangeAnswer.DECLINED, "already_packed")
             return
         match decision.choice, decision.change:
             case Choice.CANCEL, _:

@@ -1,8 +1,9 @@
 """The warehouse: picks replacement orders, is sometimes out of stock, and counts returned items.
 
-It learns of returned parcels from the courier's events, in place of the physical arrival. The same `replacement_id` is
-never shipped twice. An order rejected once is served at its second request. Held lots are set apart; other lots are
-shipped instead (see `storefront`).
+It is closed in the shop's closed season. Some orders it answers only once they are repeated. It learns of returned
+parcels from the courier's events, in place of the physical arrival. The same `replacement_id` is never shipped twice.
+An order rejected once is served at its second request. Held lots are set apart; other lots are shipped instead (see
+`storefront`).
 """
 
 import random
@@ -18,6 +19,7 @@ from deploy.demo.partners.codec import ReceivedEvent, ScheduledEvent
 from deploy.demo.partners.partner import Partner, PartnerTask, main, run_alone
 from deploy.demo.partners.settings import PartnerSettings
 from libs.common.config.settings import load
+from libs.common.decisions.shop_calendar import Closure
 from libs.common.events.carrier import CollectionCollected, CollectionRequested
 from libs.common.events.products import LotHeld, LotReleased
 from libs.common.events.topics import CARRIER_EVENTS, CARRIER_ORDERS, PRODUCT_ALERTS, WAREHOUSE_ORDERS
@@ -34,6 +36,7 @@ from libs.common.events.warehouse import (
 )
 
 NO_PAPERS_SHARE = 0.15
+SILENT_UP_TO = 0.30
 CONDITION_WEIGHTS = {
     Condition.SELLABLE: 50,
     Condition.REPAIRABLE: 22,
@@ -42,11 +45,20 @@ CONDITION_WEIGHTS = {
 }
 
 
+CLOSED_SEASON = Closure(date(2026, 3, 18), date(2026, 3, 20))
+"""The closure of `deploy/demo/calendar.toml`."""
+
+
+def is_working_day(day: date) -> bool:
+    """No Saturday, no Sunday, not in the closed season; this warehouse works on public holidays."""
+    return day.weekday() < 5 and not CLOSED_SEASON.first <= day <= CLOSED_SEASON.last
+
+
 def next_working_day(day: date, count: int = 1) -> date:
-    """The `count`-th following day that is no Saturday or Sunday; this warehouse works on public holidays."""
+    """The `count`-th following day on which this warehouse works."""
     for _ in range(count):
         day += timedelta(days=1)
-        while day.weekday() >= 5:
+        while not is_working_day(day):
             day += timedelta(days=1)
     return day
 
@@ -55,8 +67,8 @@ def fulfilment_events(
     order: ReplacementOrdered, now: datetime, attempt: int, rng: random.Random, zone: ZoneInfo
 ) -> list[ScheduledEvent]:
     """All events about this order: of a hundred, five out of stock with a date, three with another variant, six delayed
-    at once, six delayed later, two late without notice, the rest as promised. Of several units one may be out of stock,
-    or follow a day later in its own parcel.
+    at once, six delayed later, two late without notice, eight without any answer, the rest as promised. Of several
+    units one may be out of stock, or follow a day later in its own parcel.
     """
     at = now + timedelta(minutes=rng.randint(10, 90))
     day = _feasible(order.promised_ship_date, at, zone)
@@ -68,6 +80,8 @@ def fulfilment_events(
                 at, f"rejected-{attempt}", _rejected(order, restock, None if restock else _other_variant(order))
             )
         ]
+    if 0.22 <= chance < SILENT_UP_TO:
+        return []
     if chance < 0.14:
         day = next_working_day(day, rng.randint(1, 4))
     events = [ScheduledEvent(at, f"confirmed-{attempt}", _confirmed(order, day))]
@@ -167,7 +181,7 @@ def return_events(
 def _feasible(promised: date, at: datetime, zone: ZoneInfo) -> date:
     """The promised day, unless it is past one o'clock of it."""
     local = at.astimezone(zone)
-    today_or_next = local.date() if local.hour < 13 and local.weekday() < 5 else next_working_day(local.date())
+    today_or_next = local.date() if local.hour < 13 and is_working_day(local.date()) else next_working_day(local.date())
     return max(promised, today_or_next)
 
 
@@ -241,6 +255,8 @@ class Warehouse:
         rng = self.partner.rng(order.issue_id, order.replacement_id)
         attempt = self.attempts[order.issue_id]
         plans = fulfilment_events(order, received.event.time, attempt, rng, self.partner.settings.zone)
+        if not plans:
+            self.orders_seen.discard(order.replacement_id)  # a repeated order is answered
         self._plan(order.replacement_id, plans, received.trace)
 
     def _plan(self, replacement_id: UUID, plans: Iterable[ScheduledEvent], trace: Mapping[str, str]) -> None:
