@@ -36,7 +36,7 @@ from libs.common.events.warehouse import (
 )
 
 NO_PAPERS_SHARE = 0.15
-SILENT_UP_TO = 0.30
+SILENT_SHARE = 0.08
 CONDITION_WEIGHTS = {
     Condition.SELLABLE: 50,
     Condition.REPAIRABLE: 22,
@@ -67,8 +67,8 @@ def fulfilment_events(
     order: ReplacementOrdered, now: datetime, attempt: int, rng: random.Random, zone: ZoneInfo
 ) -> list[ScheduledEvent]:
     """All events about this order: of a hundred, five out of stock with a date, three with another variant, six delayed
-    at once, six delayed later, two late without notice, eight without any answer, the rest as promised. Of several
-    units one may be out of stock, or follow a day later in its own parcel.
+    at once, six delayed later, two late without notice, the rest as promised. Of several units one may be out of stock,
+    or follow a day later in its own parcel.
     """
     at = now + timedelta(minutes=rng.randint(10, 90))
     day = _feasible(order.promised_ship_date, at, zone)
@@ -80,8 +80,6 @@ def fulfilment_events(
                 at, f"rejected-{attempt}", _rejected(order, restock, None if restock else _other_variant(order))
             )
         ]
-    if 0.22 <= chance < SILENT_UP_TO:
-        return []
     if chance < 0.14:
         day = next_working_day(day, rng.randint(1, 4))
     events = [ScheduledEvent(at, f"confirmed-{attempt}", _confirmed(order, day))]
@@ -217,6 +215,7 @@ class Warehouse:
 
     partner: Partner
     orders_seen: set[UUID] = field(default_factory=set)
+    first_events: dict[UUID, str] = field(default_factory=dict)
     attempts: Counter[UUID] = field(default_factory=Counter)
     restock_dates: dict[UUID, date] = field(default_factory=dict)
     cancelled: set[UUID] = field(default_factory=set)
@@ -245,6 +244,8 @@ class Warehouse:
     def _ordered(self, order: ReplacementOrdered, received: ReceivedEvent) -> None:
         if order.replacement_id in self.orders_seen:
             return
+        if self._is_overlooked(order.replacement_id, received.event.id):
+            return
         self.orders_seen.add(order.replacement_id)
         self.attempts[order.issue_id] += 1
         if order.return_slip:
@@ -255,9 +256,12 @@ class Warehouse:
         rng = self.partner.rng(order.issue_id, order.replacement_id)
         attempt = self.attempts[order.issue_id]
         plans = fulfilment_events(order, received.event.time, attempt, rng, self.partner.settings.zone)
-        if not plans:
-            self.orders_seen.discard(order.replacement_id)  # a repeated order is answered
         self._plan(order.replacement_id, plans, received.trace)
+
+    def _is_overlooked(self, replacement_id: UUID, event_id: str) -> bool:
+        """Some orders get no answer until they are repeated as another event."""
+        first = self.first_events.setdefault(replacement_id, event_id)
+        return first == event_id and self.partner.rng("silent", replacement_id).random() < SILENT_SHARE
 
     def _plan(self, replacement_id: UUID, plans: Iterable[ScheduledEvent], trace: Mapping[str, str]) -> None:
         for planned in plans:
