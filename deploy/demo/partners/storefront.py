@@ -57,7 +57,7 @@ from libs.common.events.topics import ISSUES, NOTICES, PRODUCT_ALERTS
 from libs.common.events.values import Choice
 
 ATTEMPTS = 8
-DECLINED_SHARE = 0.2
+DECLINED_SHARE = 0.4
 """Attempts to submit a report whose answer was lost or 5xx, with the same idempotency key."""
 
 UPLOAD_DELAY = timedelta(minutes=1)

@@ -36,7 +36,7 @@ from libs.common.events.warehouse import (
 )
 
 NO_PAPERS_SHARE = 0.15
-SILENT_SHARE = 0.08
+SILENT_SHARE = 0.2
 CONDITION_WEIGHTS = {
     Condition.SELLABLE: 50,
     Condition.REPAIRABLE: 22,

@@ -33,8 +33,10 @@ def answer_window(decision: CaseDecision, before: Case, event: Payload) -> None:
         day = was.window_day
     elif was.status not in _UNANSWERED:
         return
-    if day is None or decision.case.is_closed or isinstance(event, IssueCollectionWindowChosen):
+    if day is None or isinstance(event, IssueCollectionWindowChosen):
         return
+    if decision.case.is_closed and leg.status is not InboundStatus.WAIVED:
+        return  # the notice of the closure says that nothing is collected
     is_announced = any(isinstance(fact, IssueCollectionAttempted) for fact in decision.facts)
     if leg.status in _WITHOUT_VISIT:
         decline(decision, day, was.chosen_window, WindowDeclinedBy.NOT_NEEDED)
