@@ -11,6 +11,9 @@ from services.intake.store.desk import WorkItem
 MARK_HANDLED = "handled"
 """Action of the desk itself: staff have contacted the customer. It concerns no other service."""
 
+RECORD_ANSWER = "record_answer"
+"""Action of the desk itself: the customer answered a request for details by reply or telephone."""
+
 _CLOSED = frozenset({IssueStatus.REJECTED, IssueStatus.RESOLVED, IssueStatus.CANCELLED})
 _REMEDY_OPEN = frozenset(
     {IssueStatus.ACCEPTED, IssueStatus.IN_REVIEW, IssueStatus.WAITING_FOR_CUSTOMER, IssueStatus.REPLACEMENT_ORDERED}
@@ -40,6 +43,7 @@ def _on_work(work: Iterable[WorkItem]) -> Iterator[AvailableAction]:
             case WorkKind.UNHAPPY | WorkKind.UNREACHED | WorkKind.WINDOW | WorkKind.ANOMALY:
                 yield AvailableAction(MARK_HANDLED, settled_subject(item.kind, item.about))
             case WorkKind.DETAILS:
+                yield AvailableAction(RECORD_ANSWER)
                 yield AvailableAction(StaffAction.ACCEPT)
                 yield AvailableAction(StaffAction.REJECT)
 

@@ -14,14 +14,16 @@ from libs.common.http.idempotency import IdempotencyKey
 from libs.common.http.problems import Problem
 from libs.common.runtime.service import ServiceTransaction
 from libs.common.web.forms import multiline
-from services.intake.desk.available_actions import MARK_HANDLED, AvailableAction
+from services.intake.desk.available_actions import MARK_HANDLED, RECORD_ANSWER, AvailableAction
 from services.intake.desk.sessions import StaffSession
 from services.intake.domain.projections.work_items import WorkKind
 from services.intake.http.commands import IntakeCommands, StaffDecisionRequest
 from services.intake.store import desk as desk_store
+from services.intake.store.issues import read_line_ids, read_missing_details
 
 CLAIM_DURATION = timedelta(minutes=5)
 MAX_COMMENT_LENGTH = 1000
+MAX_PART_LENGTH = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,9 @@ class DeskDecisions:
             decision_count = await desk_store.count_decisions(tx.conn, issue_id)
             if confirmed.action.name == MARK_HANDLED:
                 await self._mark_handled(tx, issue_id, session, confirmed)
-        if confirmed.action.name != MARK_HANDLED:
+        if confirmed.action.name == RECORD_ANSWER:
+            await self._record_answer(issue_id, session, confirmed)
+        elif confirmed.action.name != MARK_HANDLED:
             await self._decide(issue_id, session, confirmed, decision_count)
         await self.release(issue_id, session)
 
@@ -116,6 +120,22 @@ class DeskDecisions:
         )
         kind, _, about = subject.partition(" ")
         await desk_store.end_work(tx.conn, issue_id, WorkKind(kind), about)
+
+    async def _record_answer(self, issue_id: UUID, session: StaffSession, confirmed: ConfirmedAction) -> None:
+        """Provide the comment as the details that the report lacks; of several lines, staff name the part in it."""
+        service, answer = self.commands.service, confirmed.comment
+        async with service.pool.acquire() as conn:
+            missing = await read_missing_details(conn, issue_id)
+            lines = await read_line_ids(conn, issue_id) if "part" in missing else []
+        parts = dict.fromkeys(lines, answer[:MAX_PART_LENGTH]) if len(lines) == 1 else {}
+        try:
+            await self.commands.provide_details(issue_id, description=answer, parts=parts)
+        except Problem as problem:
+            raise DecisionRefusedError(problem.detail) from problem
+        async with service.transaction() as tx:
+            await desk_store.record_action(
+                tx.conn, confirmed.action_id, str(issue_id), session.staff, RECORD_ANSWER, "", answer, tx.now
+            )
 
     async def _decide(
         self, issue_id: UUID, session: StaffSession, confirmed: ConfirmedAction, decision_count: int
@@ -147,6 +167,8 @@ def _is_known(action: AvailableAction) -> bool:
             WorkKind.WINDOW,
             WorkKind.ANOMALY,
         )
+    if action.name == RECORD_ANSWER:
+        return not action.subject
     if action.name == StaffAction.CHOOSE_REMEDY:
         return action.subject in set(Remedy)
     return action.name in set(StaffAction)

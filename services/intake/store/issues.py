@@ -199,5 +199,10 @@ async def read_customer_id(conn: Connection, issue_id: UUID) -> str | None:
     return customer_id
 
 
+async def read_line_ids(conn: Connection, issue_id: UUID) -> list[str]:
+    lines = await conn.fetchval("SELECT lines FROM issues WHERE issue_id = $1", issue_id)
+    return [line["line_id"] for line in json.loads(lines or "[]")]
+
+
 async def read_missing_details(conn: Connection, issue_id: UUID) -> list[str]:
     return list(await conn.fetchval("SELECT missing FROM issues WHERE issue_id = $1", issue_id) or ())

@@ -107,7 +107,7 @@ STATES: dict[str, tuple[Story, str, set[str], list[str]]] = {
     "details missing": (
         lambda case: [details_requested(case)],
         "waiting_for_customer",
-        REMEDY | {"accept:", "reject:"},
+        REMEDY | {"record_answer:", "accept:", "reject:"},
         ["details", "decision"],
     ),
     "question to the customer": (

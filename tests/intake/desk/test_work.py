@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.common.events.envelope import Payload
+from libs.common.events.issues import WindowDeclinedBy
 from libs.common.events.registry import decode
 from services.intake.domain.projections.work_items import WorkChange, WorkEnded, WorkOpened, fold_changes
 from services.intake.domain.projections.work_queue import work_changes
@@ -159,3 +160,19 @@ async def test_an_older_event_moves_nothing_back(database: MakeDatabase) -> None
         for change in (promise, older):
             await timeline.save(conn, {}, [change])
         assert await conn.fetchval("SELECT detail FROM work_queue") == "ship 2026-03-11"
+
+
+DECLINED = of("issue.collection_window_declined.v1")
+
+
+def test_a_window_that_the_courier_declined_is_left_to_staff_until_the_time_is_set() -> None:
+    assert open_after(DECLINED) == {"window": "courier 2026-11-11"}
+    assert "window" not in open_after(DECLINED, of("issue.collection_booked.v1"))
+
+
+def test_a_window_that_moves_with_the_replacement_needs_nobody() -> None:
+    assert open_after(of("issue.collection_window_declined.v1", cause=WindowDeclinedBy.MOVED)) == {}
+
+
+def test_a_visit_that_is_not_needed_ends_the_wait_for_its_time() -> None:
+    assert open_after(DECLINED, of("issue.collection_window_declined.v1", cause=WindowDeclinedBy.NOT_NEEDED)) == {}
