@@ -4,6 +4,7 @@ Another day moves all later events; another item is a new order, and the old lin
 out of every parcel.
 """
 
+import random
 from collections.abc import Collection, Mapping, Set
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
@@ -22,6 +23,7 @@ from libs.common.events.storefront import (
     StorefrontOrderEvent,
 )
 
+DECLINED_SHARE = 0.2
 PICKING_TIME = timedelta(days=2)
 TRANSIT_TIME = timedelta(days=2)
 
@@ -100,3 +102,9 @@ def replace_held_lots(parcel: OrderShipped, held: Set[str | None]) -> OrderShipp
         for line in parcel.lines
     ]
     return parcel.model_copy(update={"lines": tuple(lines)})
+
+
+def is_declined(decision: CustomerDecided, number: int, rng: random.Random) -> bool:
+    """The first request of a run comes too late for the packers, and some later ones; `number` counts them."""
+    is_request = decision.answer_by is not None and not decision.by_default
+    return is_request and (number == 1 or rng.random() < DECLINED_SHARE)

@@ -29,6 +29,7 @@ from deploy.demo.partners.codec import ReceivedEvent, ScheduledEvent
 from deploy.demo.partners.order_changes import (
     catalogue_of,
     exchange_order,
+    is_declined,
     pick_time,
     replace_held_lots,
     reschedule,
@@ -57,7 +58,6 @@ from libs.common.events.topics import ISSUES, NOTICES, PRODUCT_ALERTS
 from libs.common.events.values import Choice
 
 ATTEMPTS = 8
-DECLINED_SHARE = 0.4
 """Attempts to submit a report whose answer was lost or 5xx, with the same idempotency key."""
 
 UPLOAD_DELAY = timedelta(minutes=1)
@@ -74,6 +74,7 @@ class Storefront:
     shipped: set[str] = field(default_factory=set)
     decisions_seen: set[str] = field(default_factory=set)
     new_dates: dict[str, datetime] = field(default_factory=dict)
+    requests: int = 0
     cancelled_lines: dict[str, set[str]] = field(default_factory=dict)
     orders: dict[str, ReplayedOrder] = field(default_factory=dict)
     catalogue: dict[str, ReplayedLine] = field(default_factory=dict)
@@ -139,8 +140,8 @@ class Storefront:
             self.change_outcomes["came too late"] += 1
             self._answer(decision, at, ChangeAnswer.DECLINED, "already_shipped")
             return
-        if not decision.by_default and self.partner.rng("decline", decision.choice_id).random() < DECLINED_SHARE:
-            self.change_outcomes["declined"] += 1
+        self.requests += bool(decision.answer_by)
+        if is_declined(decision, self.requests, self.partner.rng("decline", decision.choice_id)):
             self._answer(decision, at, ChangeAnswer.DECLINED, "already_packed")
             return
         match decision.choice, decision.change:
