@@ -64,7 +64,7 @@ def _answers(history: History) -> Iterator[str]:
     for fact in history.of("issue.collection_window_declined"):
         yield f"collection window not kept: {fact.data['cause'].replace('_', ' ')}"
     for fact in history.of("issue.review_requested"):
-        if fact.data["cause"] == "warehouse_silent":
+        if fact.data.get("cause") == "warehouse_silent":
             yield "warehouse silent: a review for staff"
 
 

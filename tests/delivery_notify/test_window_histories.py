@@ -62,8 +62,8 @@ def act(driver: ConversationDriver, action: object, attempt: int) -> None:
             next_date = (
                 None if not isinstance(days, int) or cause is ev.WindowDeclinedBy.NOT_NEEDED else window(days).day
             )
-            told = {"day": FIRST, "cause": cause, "next_date": next_date, "declined_at": now}
-            driver.handle(issue(ev.IssueCollectionWindowDeclined, **{**told, "window": None}))
+            answer = {"day": FIRST, "cause": cause, "next_date": next_date, "declined_at": now}
+            driver.handle(issue(ev.IssueCollectionWindowDeclined, **{**answer, "window": None}))
         case ("attempted", days):
             day = window(days).day if isinstance(days, int) else None
             driver.handle(

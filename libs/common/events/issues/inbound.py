@@ -63,7 +63,7 @@ class IssueCollectionBooked(IssueEvent):
 
 
 class WindowDeclinedBy(StrEnum):
-    """Cause for which the courier does not come in a window that the customer chose, or was told."""
+    """Cause for which the courier does not come in a window that the customer chose, or was notified of."""
 
     NO_ANSWER = "no_answer"
     COURIER = "courier"

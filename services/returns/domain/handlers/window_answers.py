@@ -1,8 +1,8 @@
-"""Answers to the collection window that a customer chose or was told: booked, or declined with the day instead.
+"""Answers to the collection window that a customer chose, or that was booked: kept, or declined with another day.
 
-A chosen window is open until the courier books it, and a booked one is told. Both can be lost in many ways: the courier
-declines or is silent, the replacement comes later, staff waive the return. So every decision is compared with the state
-before it.
+A chosen window is open until the courier books it, and a booked one is announced. Both can be lost in many ways: the
+courier declines or is silent, the replacement comes later, staff waive the return. So every decision is compared with
+the state before it.
 """
 
 from datetime import date
