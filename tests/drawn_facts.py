@@ -192,6 +192,19 @@ SHOP: Facts = {
     ),
 }
 
+ONE_ORDER: Facts = {
+    OrderPlaced: st.builds(placed, st.just("O-1"), hours),
+    OrderChanged: st.builds(changed, st.just("O-1"), hours),
+    OrderDelivered: st.builds(delivered, st.just("O-1"), st.sampled_from([1, 1, 2]), st.booleans()),
+    OrderRefunded: st.builds(refunded, st.just("O-1"), numbers),
+    CustomerMerged: st.builds(merged, st.just("C-1"), st.sampled_from(["C-2", "C-4"])),
+}
+"""Facts about one order, so that most histories repeat a delivery and correct a line and an address twice."""
+
+DELIVERED_ORDER: st.SearchStrategy[list[Any]] = st.sampled_from(
+    [[], [placed("O-1", 0)], [placed("O-1", 0), delivered("O-1", 1)], [placed("O-1", 0), delivered("O-1", 1)]]
+)
+"""Beginnings of a history."""
 
 # --- everybody else ---------------------------------------------------------------------------------------------------
 

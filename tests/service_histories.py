@@ -36,6 +36,9 @@ SOURCES = ("/shop", "/other-hook")
 MAX_TIMERS = 300
 """Timers that a history may fire at one moment: more are a loop."""
 
+APART_MS = 600_000
+"""Between two facts as they are written: no fact crosses another one on its way."""
+
 _DUE = """
     DELETE FROM timers t USING (
         SELECT ctid FROM timers WHERE due_at <= $1 ORDER BY due_at, aggregate, key, name LIMIT 1) AS first
@@ -186,7 +189,7 @@ class ServiceHistory:
     def _note(self, event: AnyEvent) -> None:
         number = len(self.facts) + 1
         topic = event.data.TOPIC.name
-        self.facts.append(Fact(topic, 0, number, "", encode(event), written_ms=number * 1000))
+        self.facts.append(Fact(topic, 0, number, "", encode(event), written_ms=number * APART_MS))
 
     async def violations(self, checks: Iterable[str]) -> list[str]:
         """Return what the auditor finds in the facts and the rows; a history may hold nothing that a check is about."""
