@@ -5,7 +5,6 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, cast
 from uuid import UUID
 
 import httpx
@@ -19,19 +18,19 @@ from libs.common.events.payment import RefundFailed
 from libs.common.events.registry import AnyEvent
 from libs.common.http.problems import install_problems
 from libs.common.messaging.decision_runner import DecisionRunner, Incoming
+from libs.common.postgres.pool import create_pool
 from libs.common.runtime.json_logs import JsonFormatter
 from libs.common.telemetry import log_context
 from libs.common.telemetry.request_spans import RequestSpans
 from libs.common.telemetry.tracing import Tracing
 from tests.common import sample_service, wire
-from tests.conftest import execute_as_owner
+from tests.conftest import MakeDatabase, execute_as_owner
 from tests.running import Live, eventually, running
 from tests.traces.receiver import receiver
 
 ISSUE = UUID("6c1e9d3e-6ae4-4a53-b6c2-8f8f8d3d2a11")
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 NOW = datetime.now(UTC)
-NO_DATABASE = cast(Any, None)
 
 
 class Suspicious:
@@ -53,7 +52,8 @@ class Suspicious:
         raise AssertionError("nothing changed")
 
 
-async def test_a_line_logged_by_a_decision_names_service_event_issue_and_trace() -> None:
+async def test_a_line_logged_by_a_decision_names_service_event_issue_and_trace(database: MakeDatabase) -> None:
+    url = await database("returns")
     runner = DecisionRunner("returns", SystemClock(), Tracing("returns", None))
     failed = RefundFailed(issue_id=ISSUE, refund_id=ISSUE, cause="closed", failed_at=runner.clock.now())
     event = runner.event(failed, id="E-1")
@@ -63,7 +63,8 @@ async def test_a_line_logged_by_a_decision_names_service_event_issue_and_trace()
     log = logging.getLogger("libs.common.messaging.decision_runner")
     log.addHandler(handler)
     try:
-        await runner.apply(NO_DATABASE, Suspicious(), [Incoming(event, f"00-{TRACE}-00f067aa0ba902b7-01")])
+        async with await create_pool(url, size=1, application_name="test") as pool, pool.acquire() as conn:
+            await runner.apply(conn, Suspicious(), [Incoming(event, f"00-{TRACE}-00f067aa0ba902b7-01")])
     finally:
         log.removeHandler(handler)
     line = json.loads(lines.getvalue())

@@ -10,7 +10,7 @@ import pytest
 
 from deploy.demo.data.orders import OrderDataset, ReplayedCustomer, ReplayedLine, ReplayedOrder
 from deploy.demo.partners.codec import ReceivedEvent
-from deploy.demo.partners.order_changes import catalogue_of, exchange_order, without_lines
+from deploy.demo.partners.order_changes import DECLINED_SHARE, catalogue_of, exchange_order, without_lines
 from deploy.demo.partners.order_lifecycle import lifecycle_events
 from deploy.demo.partners.partner import Partner
 from deploy.demo.partners.settings import StorefrontSettings
@@ -104,11 +104,23 @@ def test_an_exchange_calls_the_old_line_off_and_adds_an_order(storefront: Storef
     assert storefront.scheduled == before + 3
 
 
+def granted(storefront: Storefront) -> UUID:
+    """Return the id of a request that the packers of this run would not decline."""
+    ids = (UUID(int=number) for number in range(100))
+    return next(each for each in ids if storefront.partner.rng("decline", each).random() >= DECLINED_SHARE)
+
+
+def test_the_first_request_of_a_run_is_declined_so_that_each_run_shows_one(storefront: Storefront) -> None:
+    request = decided(Choice.CANCEL, choice_id=granted(storefront), answer_by=NOW + timedelta(days=1))
+    hear(storefront, request)
+    assert (storefront.change_outcomes, storefront.cancelled_lines) == ({"declined": 1}, {})
+
+
 def test_an_item_that_is_not_sold_is_declined_and_the_order_goes_on(storefront: Storefront) -> None:
-    deadline = NOW + timedelta(days=1)
-    decision = decided(Choice.CHANGE, ChangeSubject.ITEM, requested_sku="MOON", line_ids=("L1",), answer_by=deadline)
-    hear(storefront, decision)
-    assert (storefront.cancelled_lines, storefront.change_outcomes) == ({}, {"not sold": 1})
+    storefront.change_outcomes["declined"] = 1
+    ask = {"requested_sku": "MOON", "line_ids": ("L1",), "answer_by": NOW + timedelta(days=1)}
+    hear(storefront, decided(Choice.CHANGE, ChangeSubject.ITEM, choice_id=granted(storefront), **ask))
+    assert (storefront.cancelled_lines, storefront.change_outcomes["not sold"]) == ({}, 1)
 
 
 def test_only_the_lines_that_were_asked_about_are_cancelled(storefront: Storefront) -> None:

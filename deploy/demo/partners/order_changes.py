@@ -104,7 +104,7 @@ def replace_held_lots(parcel: OrderShipped, held: Set[str | None]) -> OrderShipp
     return parcel.model_copy(update={"lines": tuple(lines)})
 
 
-def is_declined(decision: CustomerDecided, number: int, rng: random.Random) -> bool:
-    """The first request of a run comes too late for the packers, and some later ones; `number` counts them."""
+def is_declined(decision: CustomerDecided, is_first: bool, rng: random.Random) -> bool:
+    """Return true for a request that comes too late for the packers: the first one of a run, and some later ones."""
     is_request = decision.answer_by is not None and not decision.by_default
-    return is_request and (number == 1 or rng.random() < DECLINED_SHARE)
+    return is_request and (is_first or rng.random() < DECLINED_SHARE)

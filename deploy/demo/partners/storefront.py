@@ -74,7 +74,6 @@ class Storefront:
     shipped: set[str] = field(default_factory=set)
     decisions_seen: set[str] = field(default_factory=set)
     new_dates: dict[str, datetime] = field(default_factory=dict)
-    requests: int = 0
     cancelled_lines: dict[str, set[str]] = field(default_factory=dict)
     orders: dict[str, ReplayedOrder] = field(default_factory=dict)
     catalogue: dict[str, ReplayedLine] = field(default_factory=dict)
@@ -140,8 +139,9 @@ class Storefront:
             self.change_outcomes["came too late"] += 1
             self._answer(decision, at, ChangeAnswer.DECLINED, "already_shipped")
             return
-        self.requests += bool(decision.answer_by)
-        if is_declined(decision, self.requests, self.partner.rng("decline", decision.choice_id)):
+        is_first = not self.change_outcomes["declined"]
+        if is_declined(decision, is_first, self.partner.rng("decline", decision.choice_id)):
+            self.change_outcomes["declined"] += 1
             self._answer(decision, at, ChangeAnswer.DECLINED, "already_packed")
             return
         match decision.choice, decision.change:

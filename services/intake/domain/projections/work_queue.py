@@ -186,7 +186,7 @@ def _on_collection_booked(event: issues.IssueCollectionBooked, at: datetime, zon
 def _on_window_declined(event: issues.IssueCollectionWindowDeclined, at: datetime, zone: ZoneInfo) -> Changes:
     """Ask staff to settle the time with the courier; nobody has to where a later day follows from a delivery."""
     if event.cause not in _LEFT_TO_STAFF:
-        return (_window_settled(event.issue_id),) if event.cause is issues.WindowDeclinedBy.NOT_NEEDED else ()
+        return (_window_settled(event.issue_id),) if event.cause == issues.WindowDeclinedBy.NOT_NEEDED else ()
     detail = f"{event.cause} {event.day.isoformat()}"
     return (WorkOpened(event.issue_id, WorkKind.WINDOW, at, at + WINDOW_RESPONSE_TIME, "", detail),)
 
