@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 
-from deploy.verification.evidence import Fact, History, in_write_order
+from deploy.verification.evidence import Fact, History, in_write_order, parse_time
 from deploy.verification.order_versions import line_versions, remaining_accounts, statements
 from deploy.verification.verdict import InsufficientDataError, Violation, violation
 
@@ -329,5 +329,16 @@ def _follows_a_wait(history: History, issue: str, fact: Fact) -> bool:
     if history.roots is not None:
         # With collected spans the link is required; the first span may be lost with its process.
         return bool(_trace(fact)) and bool(history.roots.get(_trace(fact), {""}))
+    if _ends_the_wait_for_a_date(history, issue, fact):
+        return bool(_trace(fact))
     earlier = [each for each in history.about(issue) if each.written_at <= fact.written_at]
     return bool(_trace(fact)) and any(_trace(each) == _trace(fact) and each is not fact for each in earlier)
+
+
+def _ends_the_wait_for_a_date(history: History, issue: str, fact: Fact) -> bool:
+    """Return true for a notice after the time until which it waited for the warehouse's date: a timer begins its trace,
+    and the notice may be the first record in it.
+    """
+    ordered = history.about(issue, "issue.replacement_ordered")
+    waits = [parse_time(each.data["date_expected_at"]) for each in ordered if each.data.get("date_expected_at")]
+    return fact.type == "notice.sent" and any(until <= fact.event_time for until in waits)

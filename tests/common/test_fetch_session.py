@@ -13,6 +13,7 @@ from aiokafka.protocol.fetch import FetchRequest, FetchRequest_v4, FetchRequest_
 from deploy.local import kafka as brokers
 from libs.common.messaging.create_topics import create_topics
 from libs.common.messaging.fetch_session import FetchSession, use_fetch_sessions
+from tests.running import eventually
 
 PARTITIONS = 6
 TOPICS = ("storefront.orders", "warehouse.events")
@@ -113,14 +114,19 @@ async def test_every_record_of_every_partition_arrives(fetching: Traffic) -> Non
 
 
 async def test_a_paused_partition_is_forgotten_and_read_from_where_it_stood(fetching: Traffic) -> None:
+    async def is_forgotten() -> bool:
+        return any(partitions(request.forgotten_topics_data) for request in fetching.asked)
+
+    known = await fetching.publish(1)
+    assert await fetching.read(known) == known
     paused = TopicPartition(fetching.prefix + TOPICS[0], 0)
     fetching.consumer.pause(paused)
     waiting = await fetching.publish(2)
     others = await fetching.publish(1, partition=1)
     assert await fetching.read(others) == others
+    await eventually(is_forgotten, "a request names the paused partition as forgotten")
     fetching.consumer.resume(paused)
     assert await fetching.read(waiting) == waiting
-    assert any(partitions(request.forgotten_topics_data) for request in fetching.asked)
 
 
 async def test_records_are_read_again_after_a_seek(fetching: Traffic) -> None:

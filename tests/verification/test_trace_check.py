@@ -2,6 +2,7 @@
 
 from collections.abc import Set
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -51,3 +52,12 @@ def test_a_notice_may_be_in_the_trace_of_an_earlier_decision_about_its_issue(
     story = in_other_trace(valid_history(), "notice.sent")
     story.add("issues", kind, decided_at, trace=OTHER_TRACE, issue_id=ISSUE, order_id="S1")
     assert len(violations(story, {OTHER_ID: set()})) == count
+
+
+@pytest.mark.parametrize(("seconds", "count"), [(-1, 0), (1, 1)])
+def test_a_notice_that_waited_for_a_date_may_begin_a_trace_once_the_wait_is_over(seconds: int, count: int) -> None:
+    story = in_other_trace(valid_history(), "notice.sent")
+    sent = story.history().of("notice.sent")[0].event_time
+    until = (sent + timedelta(seconds=seconds)).isoformat()
+    story.add("issues", "issue.replacement_ordered", 72, issue_id=ISSUE, order_id="S1", date_expected_at=until)
+    assert len(violations(story)) == count
