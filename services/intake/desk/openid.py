@@ -24,6 +24,8 @@ from services.intake.desk.accounts import StaffRole
 
 CALLBACK_PATH = "/desk/sign-in/openid/callback"
 TIMEOUT_SECONDS = 10
+MAX_SUBJECT_LENGTH = 255
+"""Characters of `sub`, OpenID Connect Core 1.0, section 2."""
 CONFIGURATION_SECONDS = 3600.0
 """Time for which configuration and keys of the provider are kept; a key that it withdrew is trusted no longer."""
 _REQUIRED = ("authorization_endpoint", "token_endpoint", "jwks_uri")
@@ -138,9 +140,12 @@ def _register(provider: OpenIdProvider) -> Any:
 
 
 def identity_of(claims: Mapping[str, Any], provider: OpenIdProvider) -> Identity:
-    """Return the person of a checked ID token."""
-    name = claims.get(provider.name_claim) or claims.get("email") or claims["sub"]
-    return Identity(str(claims["iss"]), str(claims["sub"]), account_name(str(name)), role_of(claims, provider))
+    """Return the person of a checked ID token. Raises `ProviderAnswerError` for a subject that is none."""
+    subject = str(claims["sub"])
+    if len(subject) > MAX_SUBJECT_LENGTH or not subject.isprintable():
+        raise ProviderAnswerError(f"sub: {len(subject)} characters, at most {MAX_SUBJECT_LENGTH} printable ones")
+    name = claims.get(provider.name_claim) or claims.get("email") or subject
+    return Identity(str(claims["iss"]), subject, account_name(str(name)), role_of(claims, provider))
 
 
 def role_of(claims: Mapping[str, Any], provider: OpenIdProvider) -> StaffRole | None:

@@ -57,14 +57,14 @@ async def come_back(desk: CurrentDesk, request: Request, state: str = "", code: 
     if pending is None or not compare_digest(pending.state.encode(), state.encode()):
         return _refused(desk, request, 400, "openid_expired")
     if error or not code:
-        log.info("sign-in refused by the identity provider", extra={"error": error[:100]})
+        log.info("the identity provider refused a sign-in error=%s", error[:100])
         return _ended(desk, _refused(desk, request, 403, "openid_refused"))
     try:
         return _ended(desk, await _sign_in(desk, desk.openid, request, code[:4000], pending, next_page))
     except ProviderUnreachableError as unreachable:
         return _ended(desk, _unreachable(desk, request, unreachable))
     except ProviderAnswerError as invalid:
-        log.warning("answer of the identity provider is not valid", extra={"error": str(invalid)[:500]})
+        log.warning("invalid answer of the identity provider error=%.500s", invalid)
         return _ended(desk, _refused(desk, request, 400, "openid_invalid"))
 
 
@@ -105,7 +105,7 @@ def _refused(desk: Desk, request: Request, status: int, fault: str) -> Response:
 
 
 def _unreachable(desk: Desk, request: Request, error: ProviderUnreachableError) -> Response:
-    log.error("identity provider cannot be used", extra={"error": str(error)[:500]})
+    log.error("cannot use the identity provider error=%.500s", error)
     response = _refused(desk, request, 503, "openid_unreachable")
     response.headers["Retry-After"] = "30"
     return response

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from services.intake.app import create_app
 from services.intake.cli import staff
 from services.intake.desk.accounts import StaffRole
-from services.intake.desk.openid import CALLBACK_PATH, CONFIGURATION_SECONDS, account_name
+from services.intake.desk.openid import CALLBACK_PATH, CONFIGURATION_SECONDS
 from services.intake.desk.openid_sign_in import BEGIN_PATH, PENDING_LIFETIME
 from services.intake.settings import IntakeSettings
 from tests.conftest import MakeDatabase
@@ -177,11 +177,15 @@ WRONG_TOKENS: dict[str, Claims] = {
     "no sign-in": {"nonce": None},
     "expired": {"exp": 1_700_000_000},
     "nobody": {"sub": None},
+    "nobody whom a database could hold": {"sub": "u-1\0"},
+    "somebody with an endless id": {"sub": "u" * 256},
 }
 
 
 @pytest.mark.parametrize("wrong", WRONG_TOKENS)
-async def test_a_token_for(wrong: str, live: Live, identity_provider: Provider) -> None:
+async def test_a_wrong_token_opens_nothing_and_the_log_says_why(
+    wrong: str, live: Live, identity_provider: Provider, caplog: pytest.LogCaptureFixture
+) -> None:
     changes = WRONG_TOKENS[wrong]
     identity_provider.spoil = lambda claims: {
         name: value for name, value in {**claims, **changes}.items() if value is not None
@@ -189,6 +193,7 @@ async def test_a_token_for(wrong: str, live: Live, identity_provider: Provider) 
     browser = Browser(live)
     assert (await browser.sign_in()).status_code == 400
     assert (await browser.role(), await accounts(live)) == (None, {})
+    assert "invalid answer of the identity provider error=" in caplog.text
 
 
 async def test_a_token_that_another_key_signed_opens_nothing(live: Live, identity_provider: Provider) -> None:
@@ -234,11 +239,12 @@ async def test_the_page_after_the_sign_in_is_one_of_the_desk(live: Live) -> None
 
 
 async def test_a_provider_that_is_down_is_named_with_a_time_to_try_again(
-    live: Live, identity_provider: Provider, monkeypatch: pytest.MonkeyPatch
+    live: Live, identity_provider: Provider, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(identity_provider, "issuer", "https://elsewhere.example")
     answer = await Browser(live).desk.get(BEGIN_PATH)
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "30")
+    assert "its configuration says 'https://elsewhere.example'" in caplog.text
     monkeypatch.undo()
     assert (await Browser(live).sign_in()).status_code == 200, "the wrong answer is not kept"
 
@@ -304,11 +310,6 @@ def test_settings_that_would_let_nobody_in_are_refused(changes: dict[str, Any], 
     }  # fmt: skip
     with pytest.raises(ValidationError, match=named):
         IntakeSettings.model_validate({**given, **openid_settings("https://id.example"), **changes})
-
-
-def test_names_of_the_provider_become_names_of_accounts() -> None:
-    given = ["Hanako.Suzuki@shop.example", "鈴木 花子", "CORP\\hanako", "a" * 60, "--x--"]
-    assert [account_name(name) for name in given] == ["hanako.suzuki", "staff", "corp-hanako", "a" * 36, "x"]
 
 
 async def test_everybody_ends_their_own_sessions_and_an_admin_those_of_all(
