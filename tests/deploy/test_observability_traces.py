@@ -1,10 +1,9 @@
 """Traces: the collector keeps errors and slow ones, the desk leads to them, and a store of traces gets no metrics."""
 
 import logging
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from deploy.local.paths import ROOT
 from libs.common.messaging.rebalance import LATE_SECONDS
 from libs.common.telemetry import metric_export
 from libs.common.telemetry.metrics import Kind, Metric, Metrics
+from tests.traces.receiver import listening
 
 FOLDER = ROOT / "deploy" / "observability"
 
@@ -76,15 +76,8 @@ def collector(status: int) -> Iterator[tuple[str, list[str]]]:
         def log_message(self, *_: Any) -> None:
             """Suppress request logs."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}", asked
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with listening(Handler) as url:
+        yield url, asked
 
 
 def exporting(url: str) -> Metrics:
