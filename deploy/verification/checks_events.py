@@ -336,9 +336,9 @@ def _follows_a_wait(history: History, issue: str, fact: Fact) -> bool:
 
 
 def _ends_the_wait_for_a_date(history: History, issue: str, fact: Fact) -> bool:
-    """Return true for a notice after the time until which it waited for the warehouse's date: a timer begins its trace,
-    and the notice may be the first record in it.
+    """Return true for the answer to a report after the time until which it waited for the warehouse's date: a timer
+    begins its trace, and the notice may be the first record in it.
     """
     ordered = history.about(issue, "issue.replacement_ordered")
     waits = [parse_time(each.data["date_expected_at"]) for each in ordered if each.data.get("date_expected_at")]
-    return fact.type == "notice.sent" and any(until <= fact.event_time for until in waits)
+    return fact.data.get("kind") == "issue_accepted" and any(until <= fact.event_time for until in waits)

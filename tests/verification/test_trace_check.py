@@ -54,9 +54,15 @@ def test_a_notice_may_be_in_the_trace_of_an_earlier_decision_about_its_issue(
     assert len(violations(story, {OTHER_ID: set()})) == count
 
 
-@pytest.mark.parametrize(("seconds", "count"), [(-1, 0), (1, 1)])
-def test_a_notice_that_waited_for_a_date_may_begin_a_trace_once_the_wait_is_over(seconds: int, count: int) -> None:
-    story = in_other_trace(valid_history(), "notice.sent")
+@pytest.mark.parametrize(
+    ("kind", "seconds", "count"),
+    [("issue_accepted", -1, 0), ("issue_accepted", 1, 1), ("replacement_shipped", -1, 1)],
+)
+def test_an_answer_that_waited_for_a_date_may_begin_a_trace_once_the_wait_is_over(
+    kind: str, seconds: int, count: int
+) -> None:
+    answered = valid_history().changed("notice.sent", lambda body: body | {"data": body["data"] | {"kind": kind}})
+    story = in_other_trace(answered, "notice.sent")
     sent = story.history().of("notice.sent")[0].event_time
     until = (sent + timedelta(seconds=seconds)).isoformat()
     story.add("issues", "issue.replacement_ordered", 72, issue_id=ISSUE, order_id="S1", date_expected_at=until)
