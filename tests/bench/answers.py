@@ -74,7 +74,7 @@ SHIPPED = _answer(
         shipped_at=_MOMENT,
         expected_delivery_date=_DAY,
         carrier="Bench Express",
-        tracking_number="BX0001",
+        tracking_number=f"BX-{_ISSUE}",
     )
 )
 DELIVERED = _answer(ParcelDelivered(issue_id=_ISSUE, replacement_id=_SUBJECT, delivered_at=_MOMENT))
