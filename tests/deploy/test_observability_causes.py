@@ -1,7 +1,6 @@
 """Alerts on their causes: each is made in a running service, and promtool evaluates what `/metrics` exported.
 
-Not made here: DiskFillsUp, CertificateExpires and ServiceDown, whose series are not ours, and CasesStalled, which only
-a bug can cause. Their rules have unit tests.
+Not made here: ServiceDown and CertificateExpires, see test_prometheus.py, and DiskFillsUp, whose rule has a unit test.
 """
 
 import time
@@ -25,6 +24,7 @@ from libs.common.runtime import consumer_metrics, process_metrics
 from services.intake import app as intake
 from services.intake.settings import IntakeSettings
 from services.returns import app as returns
+from services.returns.domain.state.case import Case
 from services.returns.settings import ReturnsSettings
 from tests.common import wire
 from tests.conftest import MakeDatabase, as_owner, execute_as_owner
@@ -35,6 +35,7 @@ from tests.deploy.scraping import Scrape, at_rest, scrape, scrape_until, value
 from tests.intake.event_builders import NOON, delivered, placed
 from tests.intake.service_calls import report
 from tests.outbox import take_events
+from tests.returns.cases import accepted
 from tests.running import NO_KAFKA, Live, running
 
 pytestmark = needs_promtool
@@ -193,6 +194,19 @@ async def test_records_that_returns_processes_late(database: MakeDatabase, kafka
             live, lambda seen: value(seen, "sakidashi_consumer_late_messages_total") == 3, "the records are read"
         )
     assert_firing(before, after, "ReplacementsLateFast", "ReplacementsLateSlowly")
+
+
+async def test_a_release_that_forgets_deadlines(database: MakeDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
+    deadlines = Case.timers
+    monkeypatch.setattr(Case, "timers", lambda case: {k: v for k, v in deadlines(case).items() if k == "review"})
+    async with running(returns.create_app, ReturnsSettings, database=await database("returns")) as live:
+        before = await at_rest(live)
+        await feed(live, "cases", accepted())
+        stalled = {"outcome": "anomaly", "reason": "stalled"}
+        after = await scrape_until(
+            live, lambda seen: value(seen, "sakidashi_outcomes_total", **stalled) == 1, "the case is counted"
+        )
+    assert_firing(before, after, "CasesStalled")
 
 
 async def test_notices_that_the_mail_server_refuses(database: MakeDatabase, smtp: Mailbox) -> None:
