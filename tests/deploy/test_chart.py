@@ -46,6 +46,22 @@ def by_service(manifests: list[Manifest], kind: str) -> dict[str, Manifest]:
     return {each["metadata"]["labels"]["app.kubernetes.io/component"]: each for each in of_kind(manifests, kind)}
 
 
+def component_of(manifest: Manifest) -> str:
+    return str(manifest["metadata"]["labels"]["app.kubernetes.io/component"])
+
+
+def components(policy: Manifest) -> list[str]:
+    """The components that the selector of a network policy finds."""
+    selector = policy["podSelector"]
+    expressions = selector.get("matchExpressions", [])
+    one = selector["matchLabels"].get("app.kubernetes.io/component")
+    return [one] if one else [value for each in expressions for value in each["values"]]
+
+
+def has_pods(manifest: Manifest) -> bool:
+    return bool([*pods([manifest])])
+
+
 def container(deployment: Manifest) -> Manifest:
     found: Manifest = deployment["spec"]["template"]["spec"]["containers"][0]
     return found
@@ -81,8 +97,37 @@ def test_the_schemas_see_what_is_wrong(case: str, rendered: list[Manifest]) -> N
 
 
 def test_each_service_has_all_that_it_needs(rendered: list[Manifest]) -> None:
-    kinds = ("Deployment", "Service", "PodDisruptionBudget", "NetworkPolicy", "ScaledObject", "TriggerAuthentication")
+    kinds = ("Deployment", "Service", "PodDisruptionBudget", "ScaledObject", "TriggerAuthentication")
     assert {kind: by_service(rendered, kind).keys() for kind in kinds} == {kind: set(SERVICES) for kind in kinds}
+
+
+def test_a_network_policy_selects_each_pod_once(rendered: list[Manifest], plain: list[Manifest]) -> None:
+    for manifests in (rendered, plain):
+        selected = [component for each in of_kind(manifests, "NetworkPolicy") for component in components(each["spec"])]
+        assert sorted(selected) == sorted(component_of(each) for each in manifests if has_pods(each))
+
+
+def test_the_policy_of_jobs_is_there_before_them_and_gone_after_them(plain: list[Manifest]) -> None:
+    hooks = [each for each in plain if "helm.sh/hook" in each["metadata"].get("annotations", {})]
+    first = min(hooks, key=lambda each: int(each["metadata"]["annotations"]["helm.sh/hook-weight"]))
+    assert first["kind"] == "NetworkPolicy"
+    assert set(components(first["spec"])) == {component_of(each) for each in hooks if each["kind"] == "Job"}
+    assert "hook-succeeded" in first["metadata"]["annotations"]["helm.sh/hook-delete-policy"]
+
+
+def test_jobs_are_called_by_nobody(rendered: list[Manifest]) -> None:
+    of_jobs = [
+        each["spec"] for each in of_kind(rendered, "NetworkPolicy") if "matchExpressions" in each["spec"]["podSelector"]
+    ]
+    assert [("Ingress" in spec["policyTypes"], spec.get("ingress")) for spec in of_jobs] == [(True, None)] * 2
+
+
+def test_keda_has_the_client_certificate_of_the_service() -> None:
+    setting = "services.returns.secrets.KAFKA_CLIENT_CERTIFICATE"
+    manifests = render("--set", f"{setting}.name=mutual-tls,{setting}.key=client.pem")
+    trigger = by_service(manifests, "TriggerAuthentication")["returns"]
+    references = {each.pop("parameter"): each for each in trigger["spec"]["secretTargetRef"]}
+    assert references["cert"] == references["key"] == {"name": "mutual-tls", "key": "client.pem"}
 
 
 @pytest.mark.parametrize("name", SERVICES)
