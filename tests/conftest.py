@@ -19,7 +19,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from deploy.local import apache_kafka, kafka, postgres
 from deploy.local.mailbox import Mailbox, mailbox
 from deploy.local.shared_servers import SharedServers, shared_server
-from libs.common.events.topics import SERVICES
+from libs.common.events.topics import ALL_SERVICES
 from libs.common.messaging.create_topics import create_topics
 from libs.common.postgres.db_grants import user_of
 from tests import examples, log_leak_plugin
@@ -43,7 +43,7 @@ def pytest_configure(config: pytest.Config) -> None:
     choice = config.stash[_choice] = _broker_of(config)
     if not hasattr(config, "workerinput"):
         run = f"test_{uuid.uuid4().hex[:8]}_"
-        templates = {service: partial(_template, config, service, run) for service in SERVICES}
+        templates = {service: partial(_template, config, service, run) for service in ALL_SERVICES}
         config.stash[_shared] = SharedServers(
             {
                 "kafka": partial(_kafka, choice.kind),
@@ -134,7 +134,7 @@ async def _make_template(admin_url: str, service: str, run: str) -> postgres.Dat
 
 def as_owner(url: str) -> str:
     """Return the URL of the same database for the role that owns and migrates it."""
-    service = next(service for service in SERVICES if user_of(url).endswith(service))
+    service = next(service for service in ALL_SERVICES if user_of(url).endswith(service))
     return postgres.url_of(shared_server(service).split()[1], database=postgres.name_of(url))
 
 

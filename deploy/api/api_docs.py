@@ -16,9 +16,10 @@ from faststream.specification import AsyncAPI
 from deploy.service_settings import settings_class
 from libs.common import __version__
 from libs.common.events.envelope import Payload
+from libs.common.events.partner_rights import PartnerRole
 from libs.common.events.registry import PAYLOADS, event_class
 from libs.common.events.sources import PARTNERS
-from libs.common.events.topics import SERVICES, TOPICS, Direction
+from libs.common.events.topics import ALL_SERVICES, TOPICS, Direction
 from libs.common.runtime.service import Service
 
 PLACEHOLDER_SETTINGS = {
@@ -29,6 +30,7 @@ PLACEHOLDER_SETTINGS = {
     "mail_from": "shop@example.com",
     "public_url": "http://localhost",
     "link_secrets": "nothing-is-signed-with-this",
+    "partners": "\n".join(f'[partners.a-{role}]\nrole = "{role}"' for role in PartnerRole),
 }
 
 FOLDER = Path(__file__).parent
@@ -39,7 +41,7 @@ SAMPLES = FOLDER.parents[1] / "tests" / "contracts" / "samples"
 def documents() -> Mapping[str, str]:
     """Every document by its file name, as text; made once in a process."""
     made: dict[str, str] = {}
-    for name in SERVICES:
+    for name in ALL_SERVICES:
         app = example_app(name)
         made[f"{name}.openapi.json"] = _text(app.openapi())
         made[f"{name}.asyncapi.json"] = _text(asyncapi(app.state.service))
@@ -94,7 +96,7 @@ def _samples(payloads: Iterable[type[Payload]]) -> list[dict[str, Any]]:
 
 def event_table() -> str:
     """All events of the contract as a table with producers and consumers."""
-    services = [example_app(name).state.service for name in SERVICES]
+    services = [example_app(name).state.service for name in ALL_SERVICES]
     lines = ["| topic [key] | event | from | to |", "| --- | --- | --- | --- |"]
     for payload in sorted(PAYLOADS, key=lambda payload: TOPICS.index(payload.TOPIC)):
         partner = PARTNERS.get(payload.TOPIC.name.partition(".")[0], "")

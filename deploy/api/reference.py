@@ -20,7 +20,7 @@ from deploy.api.api_docs import event_table, example_app
 from deploy.api.cli_page import cli_page
 from deploy.service_settings import settings_class
 from libs.common.config.settings import ServiceSettings
-from libs.common.events.topics import SERVICES
+from libs.common.events.topics import ALL_SERVICES
 from libs.common.telemetry.metrics import Metric
 
 ROOT = Path(__file__).parents[2]
@@ -56,7 +56,7 @@ def settings_page() -> str:
         "start with the name of the variable and what would be right; `sakidashi config check <service>`",
         "lists all faults.",
     ]
-    classes = {name: settings_class(name) for name in SERVICES}
+    classes = {name: settings_class(name) for name in ALL_SERVICES}
     shared = _fields(ServiceSettings)
     text += ["", "## All services", "", *_settings_table(ServiceSettings, shared)]
     for name, cls in classes.items():
@@ -148,7 +148,7 @@ def http_page() -> str:
         "the first answer again; the same key with another body, 422; the first call still running, 409.",
         "`/docs` of each service shows the details.",
     ]
-    for name in SERVICES:
+    for name in ALL_SERVICES:
         text += ["", f"## {name}", "", "| Route | Purpose |", "| --- | --- |"]
         for path, operations in example_app(name).openapi()["paths"].items():
             for method in _METHODS:
@@ -195,12 +195,12 @@ def metrics_page() -> str:
 def _metrics_table() -> list[str]:
     """Metrics of all services in the order of their names."""
     owners: dict[Metric, list[str]] = defaultdict(list)
-    for service in SERVICES:
+    for service in ALL_SERVICES:
         for metric in example_app(service).state.service.metrics.catalogue:
             owners[metric].append(service)
     lines = ["| Metric | Kind | Unit | Attributes | Service | Meaning |", "| --- | --- | --- | --- | --- | --- |"]
     for metric, services in sorted(owners.items(), key=lambda each: each[0].name):
-        who = "all" if len(services) == len(SERVICES) else ", ".join(services)
+        who = "all" if len(services) == len(ALL_SERVICES) else ", ".join(services)
         attributes = ", ".join(f"`{each}`" for each in metric.attributes)
         cells = (f"`{metric.name}`", metric.kind, metric.unit, attributes, who, metric.description)
         lines.append(f"| {' | '.join(cells)} |")
@@ -239,7 +239,7 @@ def problem_codes_page() -> str:
 
 def _calls() -> Iterator[tuple[str, ast.Call]]:
     """Every call in the code of the services and the common library, with the name of its service."""
-    for base in (*(ROOT / "services" / name for name in SERVICES), ROOT / "libs" / "common"):
+    for base in (*(ROOT / "services" / name for name in ALL_SERVICES), ROOT / "libs" / "common"):
         owner = "all" if base.name == "common" else base.name
         for path in sorted(base.rglob("*.py")):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

@@ -10,7 +10,7 @@ from pydantic.fields import FieldInfo
 
 from deploy.service_settings import settings_class
 from libs.common.config.settings import ServiceSettings, SettingsError, load
-from libs.common.events.topics import SERVICES
+from libs.common.events.topics import ALL_SERVICES
 
 MASK = "********"
 
@@ -19,19 +19,19 @@ _PUBLIC_NAMES = ("public_url",)
 
 
 def _services() -> list[str]:
-    return list(SERVICES)
+    return list(ALL_SERVICES)
 
 
 def check(
-    service: Annotated[str, typer.Argument(help=f"One of {', '.join(SERVICES)}.", autocompletion=_services)],
+    service: Annotated[str, typer.Argument(help=f"One of {', '.join(ALL_SERVICES)}.", autocompletion=_services)],
 ) -> None:
     """Validate the settings of SERVICE from the environment.
 
     Prints the effective settings with masked secrets. If any are invalid, prints each variable with its fault and the
     remedy, and exits with 1.
     """
-    if service not in SERVICES:
-        raise typer.BadParameter(f"{service!r} is not a service; choose one of {', '.join(SERVICES)}")
+    if service not in ALL_SERVICES:
+        raise typer.BadParameter(f"{service!r} is not a service; choose one of {', '.join(ALL_SERVICES)}")
     try:
         settings = load(settings_class(service))
     except SettingsError:

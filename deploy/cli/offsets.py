@@ -11,14 +11,14 @@ from deploy.api.api_docs import example_app
 from deploy.restore.topics import GroupAliveError, set_offsets_back
 from libs.common.config.kafka_security import KafkaSecurity
 from libs.common.config.settings import load
-from libs.common.events.topics import SERVICES, consumer_group
+from libs.common.events.topics import ALL_SERVICES, consumer_group
 from libs.common.privacy.erase_cli import KafkaCluster
 
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def main(
-    service: Annotated[str, typer.Argument(help=f"The stopped service: {', '.join(SERVICES)}.")],
+    service: Annotated[str, typer.Argument(help=f"The stopped service: {', '.join(ALL_SERVICES)}.")],
     bootstrap_servers: Annotated[str, typer.Option(envvar="KAFKA_BOOTSTRAP_SERVERS")],
     topic: Annotated[list[str] | None, typer.Option(help="Topic without prefix; repeatable. Default: all.")] = None,
     since: Annotated[datetime | None, typer.Option(help="Time (UTC) to go back to; default: the beginning.")] = None,
@@ -30,8 +30,8 @@ def main(
     2). For a secured broker set KAFKA_SECURITY_PROTOCOL and the related variables; the principal needs Read on the
     service's group and topics.
     """
-    if service not in SERVICES:
-        raise typer.BadParameter(f"{service}: no such service; name one of {', '.join(SERVICES)}")
+    if service not in ALL_SERVICES:
+        raise typer.BadParameter(f"{service}: no such service; name one of {', '.join(ALL_SERVICES)}")
     subscribed = {each.topic for each in example_app(service).state.service.subscriptions}
     if unread := set(topic or ()) - subscribed:
         typer.echo(f"{service} does not read {', '.join(sorted(unread))}")

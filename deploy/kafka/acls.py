@@ -2,8 +2,8 @@
 
 A principal is the SASL name of a client, or derived by the broker from its certificate. The rights are derived from the
 code: a service reads the topics of its subscriptions, in its consumer group, and writes those of its publications; a
-partner's rights follow from the direction of its topics. Only what partners and ops read of internal topics is listed
-here.
+partner's rights follow from the direction of its topics. What partners and ops read of internal topics is
+listed in `libs.common.events.partner_rights`.
 
 Rights are Read and Write only. Both include Describe, and since Kafka 3.0 Write includes idempotent producers
 (KIP-679); an older broker needs IdempotentWrite on the cluster too. No principal may create, empty or delete a topic:
@@ -31,12 +31,12 @@ from aiokafka.protocol.admin import CreateAclsRequest, DeleteAclsRequest, Descri
 from deploy.api.api_docs import example_app
 from libs.common.config.kafka_security import KafkaSecurity
 from libs.common.config.settings import load
+from libs.common.events.partner_rights import INTERNAL_READS
 from libs.common.events.sources import PARTNERS
 from libs.common.events.topics import (
+    ALL_SERVICES,
     CUSTOMERS,
-    PRODUCT_ALERTS,
     REJECTED,
-    SERVICES,
     TOPICS,
     Direction,
     Topic,
@@ -86,15 +86,11 @@ def principal_of(partner: str) -> str:
 
 
 OPS = "ops"
-PRINCIPALS = (*SERVICES, *map(principal_of, PARTNERS.values()), OPS)
+PRINCIPALS = (*ALL_SERVICES, *map(principal_of, PARTNERS.values()), OPS)
 
-EXTRA_READS = {
-    "storefront": [topic.name for topic in TOPICS if topic.direction is Direction.INTERNAL],
-    "warehouse": [PRODUCT_ALERTS.name, CUSTOMERS.name],
-    "courier": [CUSTOMERS.name],
-    OPS: [CUSTOMERS.name, *map(dead_letter_topic, SERVICES)],
-}
-"""The storefront is the shop itself; holders of addresses read erasure requests; the warehouse holds lots."""
+_INTERNAL = {str(role): [topic.name for topic in topics] for role, topics in INTERNAL_READS.items()}
+EXTRA_READS = {**_INTERNAL, OPS: [*_INTERNAL[OPS], *map(dead_letter_topic, ALL_SERVICES)]}
+"""Internal topics that a partner of each role reads; ops also read dead letters."""
 
 EXTRA_WRITES = {OPS: [CUSTOMERS.name]}
 """Ops publish erasure requests (`libs.common.privacy.erase_cli`)."""
@@ -102,7 +98,7 @@ EXTRA_WRITES = {OPS: [CUSTOMERS.name]}
 
 def rights(prefix: str = "") -> list[AclRight]:
     """All rights on topics under this prefix, sorted."""
-    of_services = (right for name in SERVICES for right in _of_service(name, prefix))
+    of_services = (right for name in ALL_SERVICES for right in _of_service(name, prefix))
     return sorted({*of_services, *_of_others(prefix)})
 
 
@@ -116,7 +112,7 @@ def _of_service(name: str, prefix: str) -> Iterator[AclRight]:
 
 
 def _of_others(prefix: str) -> Iterator[AclRight]:
-    for name in PRINCIPALS[len(SERVICES) :]:
+    for name in PRINCIPALS[len(ALL_SERVICES) :]:
         yield AclRight(name, AclOperation.READ, ResourceType.GROUP, PatternType.PREFIXED, f"{prefix}{name}.")
         yield from _on_topics(name, AclOperation.READ, (prefix + topic for topic in EXTRA_READS.get(name, ())))
         yield from _on_topics(name, AclOperation.WRITE, (prefix + topic for topic in EXTRA_WRITES.get(name, ())))

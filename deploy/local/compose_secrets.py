@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from deploy.local.paths import ROOT
-from libs.common.events.topics import SERVICES
+from libs.common.events.topics import ALL_SERVICES
 
 FOLDER = ROOT / ".secrets"
 
@@ -36,7 +36,7 @@ def write(folder: Path = FOLDER) -> list[str]:
         return file.read_text(encoding="utf-8")
 
     keep("postgres_password", secrets.token_urlsafe(24))
-    for service in SERVICES:
+    for service in ALL_SERVICES:
         password = keep(f"{service}_database_password", secrets.token_urlsafe(24))
         keep(f"{service}_database_url", f"postgresql://{service}:{password}@postgres:5432/{service}")
         keep(f"{service}_personal_data_keys", secrets.token_urlsafe(32))

@@ -3,7 +3,7 @@
 # may connect to any other database: `<service>_owner` migrates it; `<service>`, which the service itself runs as, is
 # given its rights by each migration (libs/common/postgres/db_grants.py). The passwords are files, made by `make secrets`.
 set -eu
-for service in intake returns delivery_notify loyalty; do
+for service in intake returns delivery_notify loyalty partners; do
     password="$(cat "${SECRETS:-/run/secrets}/${service}_database_password")"
     owner_password="$(cat "${SECRETS:-/run/secrets}/${service}_owner_password")"
     psql --quiet --no-psqlrc --set ON_ERROR_STOP=1 --set service="$service" --set password="$password" \

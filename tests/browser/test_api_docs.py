@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.async_api import Page, Route, expect
 
-from libs.common.events.topics import SERVICES
+from libs.common.events.topics import ALL_SERVICES
 from tests.browser.serving import need_chromium, see, served
 from tests.security.apps import apps
 
@@ -13,7 +13,7 @@ SLOW = 60_000
 """Milliseconds. Swagger UI is 1.7 MB of script, which takes long on a busy machine."""
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", ALL_SERVICES)
 async def test_api_docs_need_no_other_host(service: str, page: Page, tmp_path_factory: pytest.TempPathFactory) -> None:
     need_chromium()
     blocked: list[str] = []

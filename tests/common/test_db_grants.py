@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from deploy.local import postgres
-from libs.common.events.topics import SERVICES
+from libs.common.events.topics import ALL_SERVICES
 from libs.common.postgres.db_grants import privileges, user_of
 from libs.common.postgres.pool import Connection
 from tests.conftest import MakeDatabase, as_owner
@@ -39,6 +39,7 @@ APPEND_ONLY = {
     "returns": (),
     "delivery_notify": ("promises", "promise_notifications", "consents"),
     "loyalty": ("entries", "refunds", "experiment_exposures", "account_merges"),
+    "partners": (),
 }
 OPEN_TO_ALL = """
     SELECT relname FROM pg_class, aclexplode(relacl) AS a
@@ -65,12 +66,12 @@ async def refused(conn: Connection, statement: str) -> None:
     assert await is_refused(conn, statement), statement
 
 
-@pytest.mark.parametrize("conn", SERVICES, indirect=True)
+@pytest.mark.parametrize("conn", ALL_SERVICES, indirect=True)
 async def test_a_service_can_do_nothing_but_read_and_write_rows(conn: Connection) -> None:
     assert [statement for statement in FORBIDDEN if not await is_refused(conn, statement)] == []
 
 
-@pytest.mark.parametrize("conn", SERVICES, indirect=True)
+@pytest.mark.parametrize("conn", ALL_SERVICES, indirect=True)
 async def test_a_service_can_read_how_far_a_sequence_has_come(conn: Connection) -> None:
     names = await conn.fetch("SELECT oid::regclass::text AS name FROM pg_class WHERE relkind = 'S'")
     assert {row["name"] for row in names} >= {"outbox_id_seq", "dead_letters_id_seq"}
@@ -78,7 +79,7 @@ async def test_a_service_can_read_how_far_a_sequence_has_come(conn: Connection) 
         await conn.fetchval(f"SELECT last_value FROM {row['name']}")
 
 
-@pytest.mark.parametrize("conn", SERVICES, indirect=True)
+@pytest.mark.parametrize("conn", ALL_SERVICES, indirect=True)
 async def test_a_service_cannot_pass_its_rights_on(conn: Connection) -> None:
     await conn.execute("GRANT SELECT ON inbox TO PUBLIC")  # Postgres only warns, and grants nothing
     assert await conn.fetch(OPEN_TO_ALL) == []
@@ -100,7 +101,7 @@ async def test_a_service_can_only_add_to_what_is_append_only(conn: Connection, t
 
 async def test_no_append_only_table_is_missing_in_this_test(database: MakeDatabase) -> None:
     found = {}
-    for service in SERVICES:
+    for service in ALL_SERVICES:
         conn = await asyncpg.connect(await database(service))
         rows = await conn.fetch(
             "SELECT relname FROM pg_class WHERE obj_description(oid, 'pg_class') LIKE 'append-only:%' ORDER BY oid"
@@ -120,7 +121,7 @@ async def test_sums_of_the_ledger_cannot_be_written_by_hand(conn: Connection) ->
         await refused(conn, statement)
 
 
-@pytest.mark.parametrize("conn", SERVICES, indirect=True)
+@pytest.mark.parametrize("conn", ALL_SERVICES, indirect=True)
 async def test_functions_with_the_owners_rights_have_a_search_path_of_their_own(conn: Connection) -> None:
     loose = await conn.fetch(
         """SELECT proname FROM pg_proc WHERE prosecdef AND pronamespace = 'public'::regnamespace

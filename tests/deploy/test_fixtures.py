@@ -10,12 +10,12 @@ from aiokafka.admin import AIOKafkaAdminClient
 from deploy.local.mailbox import Mailbox
 from deploy.local.postgres import name_of
 from deploy.local.shared_servers import shared_server
-from libs.common.events.topics import SERVICES, TOPICS
+from libs.common.events.topics import ALL_SERVICES, TOPICS
 from tests.conftest import MakeDatabase, as_owner, execute_as_owner
 from tests.databases import IDLE_DATABASES
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", ALL_SERVICES)
 async def test_a_database_comes_migrated_and_belongs_to_its_owner_alone(database: MakeDatabase, service: str) -> None:
     connection = await asyncpg.connect(as_owner(await database(service)))
     owners = await connection.fetch("SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'")

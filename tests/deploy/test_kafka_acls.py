@@ -24,7 +24,7 @@ from deploy.api.api_docs import event_table
 from deploy.kafka import acls
 from deploy.kafka.acls import PRINCIPALS, AclOperation, AclRight, PatternType, ResourceType, rights
 from libs.common.config.kafka_security import KafkaSecurity
-from libs.common.events.topics import SERVICES, TOPICS, dead_letter_topic
+from libs.common.events.topics import ALL_SERVICES, SERVICES, TOPICS, dead_letter_topic
 from libs.common.messaging.create_topics import create_topics
 from libs.common.privacy.erase_cli import KafkaCluster, erase
 from tests.conftest import MakeDatabase
@@ -34,30 +34,31 @@ from tests.journey.backbone import backbone
 from tests.journey.test_replacement import swap
 from tests.running import eventually
 
-#                             intake  returns  delivery_notify  loyalty  storefront  warehouse  courier  payment  ops
+#                             intake returns delivery_notify loyalty partners storefront warehouse courier payment ops
 TABLE = """
-storefront.orders             rw      r        r                r        w           -          -        -        -
-storefront.issues             rw      -        -                -        w           -          -        -        -
-storefront.customers          rw      r        r                r        w           -          -        -        -
-storefront.consents           -       -        r                -        w           -          -        -        -
-warehouse.orders              -       w        -                -        -           r          -        -        -
-warehouse.events              -       r        -                -        -           w          -        -        -
-carrier.orders                -       w        -                -        -           -          r        -        -
-carrier.events                -       r        -                -        -           -          w        -        -
-payment.orders                -       w        -                -        -           -          -        r        -
-payment.events                -       r        -                -        -           -          -        w        -
-issues                        rw      rw       r                r        r           -          -        -        -
-notices                       r       r        w                -        r           -          -        -        -
-loyalty                       r       -        r                w        r           -          -        -        -
-product.alerts                w       -        r                -        r           r          -        -        -
-anomalies                     rw      rw       w                w        r           -          -        -        -
-customers                     rw      rw       rw               rw       r           r          r        -        rw
-events.rejected               w       w        -                -        r           r          r        r        -
-intake.dead-letters           w       -        -                -        -           -          -        -        r
-returns.dead-letters          -       w        -                -        -           -          -        -        r
-delivery_notify.dead-letters  -       -        w                -        -           -          -        -        r
-loyalty.dead-letters          -       -        -                w        -           -          -        -        r
-of.somebody.else              -       -        -                -        -           -          -        -        -
+storefront.orders             rw     r       r               r       w        w          -         -       -       -
+storefront.issues             rw     -       -               -       w        w          -         -       -       -
+storefront.customers          rw     r       r               r       w        w          -         -       -       -
+storefront.consents           -      -       r               -       w        w          -         -       -       -
+warehouse.orders              -      w       -               -       r        -          r         -       -       -
+warehouse.events              -      r       -               -       w        -          w         -       -       -
+carrier.orders                -      w       -               -       r        -          -         r       -       -
+carrier.events                -      r       -               -       w        -          -         w       -       -
+payment.orders                -      w       -               -       r        -          -         -       r       -
+payment.events                -      r       -               -       w        -          -         -       w       -
+issues                        rw     rw      r               r       r        r          -         -       -       -
+notices                       r      r       w               -       r        r          -         -       -       -
+loyalty                       r      -       r               w       r        r          -         -       -       -
+product.alerts                w      -       r               -       r        r          r         -       -       -
+anomalies                     rw     rw      w               w       rw       r          -         -       -       -
+customers                     rw     rw      rw              rw      r        r          r         r       -       rw
+events.rejected               w      w       -               -       r        r          r         r       r       -
+intake.dead-letters           w      -       -               -       -        -          -         -       -       r
+returns.dead-letters          -      w       -               -       -        -          -         -       -       r
+delivery_notify.dead-letters  -      -       w               -       -        -          -         -       -       r
+loyalty.dead-letters          -      -       -               w       -        -          -         -       -       r
+partners.dead-letters         -      -       -               -       w        -          -         -       -       r
+of.somebody.else              -      -       -               -       -        -          -         -       -       -
 """
 ALLOWED = {row.split()[0]: dict(zip(PRINCIPALS, row.split()[1:], strict=True)) for row in TABLE.strip().splitlines()}
 FOREIGN = "of.somebody.else"
@@ -78,7 +79,7 @@ def test_the_table_and_the_rights_say_the_same() -> None:
     actual = [right for right in rights() if right.resource is ResourceType.TOPIC]
     assert {(right.principal, right.operation, right.name) for right in actual} == expected
     assert {right.pattern for right in actual} == {PatternType.LITERAL}
-    assert set(ALLOWED) - {FOREIGN} == {topic.name for topic in TOPICS} | set(map(dead_letter_topic, SERVICES))
+    assert set(ALLOWED) - {FOREIGN} == {topic.name for topic in TOPICS} | set(map(dead_letter_topic, ALL_SERVICES))
 
 
 def test_every_producer_and_consumer_of_the_readme_has_the_right() -> None:
@@ -97,9 +98,9 @@ def test_groups_are_those_that_a_service_joins_and_whatever_a_partner_calls_its_
     assert {right.operation for right in groups} == {AclOperation.READ}
     for right in groups:
         own, others = (PatternType.LITERAL, "shop.{}"), (PatternType.PREFIXED, "shop.{}.")
-        shape, name = own if right.principal in SERVICES else others
+        shape, name = own if right.principal in ALL_SERVICES else others
         assert (right.pattern, right.name) == (shape, name.format(right.principal))
-    assert {right.principal for right in groups} >= set(SERVICES)
+    assert {right.principal for right in groups} >= set(ALL_SERVICES)
 
 
 def test_the_lines_for_the_tool_say_every_right_once() -> None:

@@ -13,7 +13,7 @@ from deploy.kubernetes import cloudnative_pg, prometheus_rules, strimzi
 from deploy.kubernetes.generated import CHART, EXAMPLES, stale
 from deploy.service_settings import settings_class
 from libs.common import __version__
-from libs.common.events.topics import SERVICES, TOPICS, dead_letter_topic
+from libs.common.events.topics import ALL_SERVICES, SERVICES, TOPICS, dead_letter_topic
 from libs.common.messaging.topic_settings import retention
 from libs.common.postgres.pool import SESSION_SETTINGS
 from tests.deploy.manifests import Manifest, documents, faults, of_kind
@@ -48,7 +48,7 @@ def test_a_misspelt_field_of_an_example_is_found() -> None:
 
 def test_every_topic_of_the_contract_has_its_resource_with_its_retention() -> None:
     found = {each["spec"]["topicName"]: each["spec"] for each in example("strimzi-topics")}
-    assert found.keys() == {topic.name for topic in TOPICS} | {dead_letter_topic(name) for name in SERVICES}
+    assert found.keys() == {topic.name for topic in TOPICS} | {dead_letter_topic(name) for name in ALL_SERVICES}
     for name, settings in retention().items():
         config = {key: str(value) for key, value in found[name]["config"].items()}
         assert settings.items() <= config.items()

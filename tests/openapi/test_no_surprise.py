@@ -21,8 +21,9 @@ from schemathesis import GenerationMode
 
 from deploy.api.api_docs import FOLDER
 from deploy.service_settings import settings_class
-from libs.common.events.topics import SERVICES
+from libs.common.events.topics import ALL_SERVICES
 from tests.examples import examples
+from tests.partners.service import partners_toml
 from tests.running import OPS, STOREFRONT, Live, running, traced
 
 CALLS_PER_ROUTE = examples(6)
@@ -34,6 +35,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "public_url": "http://service",
         "customer_pages_url": "http://service",
     },
+    "partners": {"partners": partners_toml()},
 }
 ISSUE = "cd80b04b-5750-5483-a078-91988b0165df"
 
@@ -44,7 +46,7 @@ def _as_mail(_: Any, value: Any) -> bytes:
 
 
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", ALL_SERVICES)
 async def test_no_call_is_answered_with_a_surprise(
     service: str, database: Callable[[str], Awaitable[str]], tmp_path: Path
 ) -> None:
@@ -85,6 +87,8 @@ def _drawn(operation: Any, mode: GenerationMode) -> list[requests.PreparedReques
     def draw(case: Any, known: bool) -> None:
         if known and "issue_id" in (case.path_parameters or {}):
             case.path_parameters["issue_id"] = ISSUE
+        if operation.path.startswith("/v1/partner/"):
+            case.path_parameters["name"] = "acme"
         drawn.append(requests.Request(**case.as_transport_kwargs(base_url="http://service")).prepare())
 
     with contextlib.suppress(Unsatisfiable):  # a route that takes anything cannot be called wrongly
@@ -95,7 +99,7 @@ def _drawn(operation: Any, mode: GenerationMode) -> list[requests.PreparedReques
 async def surprise(live: Live, call: requests.PreparedRequest) -> str | None:
     """Return the call and its answer if the answer is 5xx; each call is made for each caller until one is allowed."""
     content: Any = call.body
-    for caller in (OPS, STOREFRONT):
+    for caller in (OPS, STOREFRONT, as_partner("acme")):
         headers: Any = {**dict(call.headers), **caller}
         headers.setdefault("Idempotency-Key", f"call {id(call)}")
         answer = await live.client.request(str(call.method), str(call.url), headers=headers, content=content)

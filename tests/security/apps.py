@@ -1,4 +1,4 @@
-"""The four services as apps, created but not started."""
+"""All services as apps, created but not started."""
 
 import importlib
 from pathlib import Path
@@ -8,7 +8,8 @@ import httpx
 from fastapi import FastAPI
 
 from deploy.service_settings import settings_class
-from libs.common.events.topics import SERVICES
+from libs.common.events.topics import ALL_SERVICES
+from tests.partners.service import partners_toml
 from tests.running import API_KEYS, LINK_SECRETS, NO_KAFKA
 
 WEBHOOK_SECRET = "whsec_" + "c2VjcmV0LWZvci10ZXN0cy1vZi13ZWJob29rcw=="
@@ -28,6 +29,7 @@ OF_ONE: dict[str, dict[str, Any]] = {
         "mail_from": "shop@example.com",
         "bounce_webhook_secret": WEBHOOK_SECRET,
     },
+    "partners": {"partners": partners_toml()},
 }
 
 
@@ -41,7 +43,7 @@ def app_of(service: str, folder: Path, **changed: Any) -> FastAPI:
 
 
 def apps(folder: Path) -> dict[str, FastAPI]:
-    return {service: app_of(service, folder) for service in SERVICES}
+    return {service: app_of(service, folder) for service in ALL_SERVICES}
 
 
 def client_of(app: FastAPI) -> httpx.AsyncClient:

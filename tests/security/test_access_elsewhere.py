@@ -77,6 +77,10 @@ ACCESS: dict[str, dict[str, str]] = {
         "POST /v1/customers/{customer_id:path}/reviews/{cause}": "ops",
         "GET /v1/loyalty/holdout": "ops",
     },
+    "partners": {
+        "POST /v1/partner/{name}/events": "the partner",
+        "GET /v1/partner/{name}/events": "the partner",
+    },
 }
 KEYS = {"storefront": STOREFRONT, "ops": OPS}
 

@@ -3,7 +3,7 @@
 import pytest
 from fastapi import FastAPI
 
-from libs.common.events.topics import SERVICES
+from libs.common.events.topics import ALL_SERVICES
 from tests.security.apps import apps, client_of
 
 
@@ -12,7 +12,7 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> dict[str, FastAPI]:
     return apps(tmp_path_factory.mktemp("evidence"))
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", ALL_SERVICES)
 async def test_the_entry_point_names_the_service_and_links_to_its_documentation(
     service: str, services: dict[str, FastAPI]
 ) -> None:

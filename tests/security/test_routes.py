@@ -10,7 +10,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute, Route
 
-from libs.common.events.topics import SERVICES
+from libs.common.events.topics import ALL_SERVICES
 from tests.security.apps import apps, client_of
 
 READING = {"GET", "HEAD", "OPTIONS"}
@@ -59,14 +59,14 @@ async def open_routes(service: str, app: FastAPI) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", ALL_SERVICES)
 async def test_no_stranger_writes(service: str, services: dict[str, FastAPI]) -> None:
     assert await open_routes(service, services[service]) == []
 
 
 def test_there_are_writing_routes_in_every_service(services: dict[str, FastAPI]) -> None:
     writing = {name: sum(m not in READING for m, _ in routes_of(app.routes)) for name, app in services.items()}
-    assert min(writing.values()) >= 5, writing
+    assert min(writing.values()) >= 3, writing
 
 
 async def test_a_route_without_a_lock_would_be_found() -> None:
@@ -80,7 +80,7 @@ async def test_a_route_without_a_lock_would_be_found() -> None:
     assert await open_routes("loyalty", app) == ['loyalty: DELETE /v1/everything/{name}: 200 "1"']
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", ALL_SERVICES)
 async def test_no_stranger_reads_what_belongs_to_somebody(service: str, services: dict[str, FastAPI]) -> None:
     """Under /v1 and /ops reading needs a key as well; pages have tests of their own."""
     async with client_of(services[service]) as stranger:

@@ -11,12 +11,12 @@ a partner's topic has a service's name.
 from functools import lru_cache
 
 from libs.common.events.registry import AnyEvent
-from libs.common.events.topics import SERVICES, Direction, Topic
+from libs.common.events.topics import ALL_SERVICES, Direction, Topic
 
 PARTNERS = {"storefront": "storefront", "warehouse": "warehouse", "carrier": "courier", "payment": "payment provider"}
 """Partner by the first part of its topics' names."""
 
-_OWN = frozenset({*SERVICES, "erase"})
+_OWN = frozenset({*ALL_SERVICES, "erase"})
 """`/erase` is the source of erasure requests, which operators publish."""
 
 _OF_PARTNERS = {name: frozenset({name, partner.replace(" ", "_")}) for name, partner in PARTNERS.items()}

@@ -83,6 +83,12 @@ TOPICS: tuple[Topic, ...] = (
 )
 
 SERVICES: tuple[str, ...] = ("intake", "returns", "delivery_notify", "loyalty")
+"""The services that own orders, issues, promises and points; every deployment has all of them."""
+
+GATEWAY = "partners"
+"""The service of partners without Kafka. No other service depends on it, and a deployment can leave it out."""
+
+ALL_SERVICES: tuple[str, ...] = (*SERVICES, GATEWAY)
 
 
 def dead_letter_topic(service: str) -> str:

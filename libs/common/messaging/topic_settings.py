@@ -6,7 +6,7 @@ day; a quiet topic would otherwise keep its records until the next one arrives.
 
 from aiokafka.admin import NewTopic
 
-from libs.common.events.topics import PERSONAL_RETENTION_DAYS, SERVICES, TOPICS, dead_letter_topic
+from libs.common.events.topics import ALL_SERVICES, PERSONAL_RETENTION_DAYS, TOPICS, dead_letter_topic
 
 DAY_MS = 86_400_000
 
@@ -24,7 +24,8 @@ def retention() -> dict[str, dict[str, str]]:
     database, not the topic.
     """
     settings = {topic.name: topic_config(topic.retention_days, topic.personal) for topic in TOPICS}
-    return settings | {dead_letter_topic(service): topic_config(PERSONAL_RETENTION_DAYS, True) for service in SERVICES}
+    of_dead_letters = topic_config(PERSONAL_RETENTION_DAYS, True)
+    return settings | {dead_letter_topic(service): of_dead_letters for service in ALL_SERVICES}
 
 
 def new_topics(prefix: str, replication: int, partitions: int) -> list[NewTopic]:
