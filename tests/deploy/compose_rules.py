@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from libs.common.events.topics import SERVICES
+from libs.common.events.topics import ALL_SERVICES
 
 Compose = dict[str, Any]
 Service = dict[str, Any]
@@ -37,7 +37,7 @@ def every_long_running_service_tells_its_health(name: str, service: Service, com
 def every_service_is_given_the_time_to_drain(name: str, service: Service, compose: Compose) -> Iterator[str]:
     """Docker's default grace of ten seconds would kill it before it has finished."""
     grace = re.fullmatch(r"(\d+)s", service.get("stop_grace_period", "10s"))
-    if name in SERVICES and not (grace and int(grace[1]) >= DRAIN_SECONDS):
+    if name in ALL_SERVICES and not (grace and int(grace[1]) >= DRAIN_SECONDS):
         yield f"{name}: is killed {service.get('stop_grace_period', '10s')} after SIGTERM"
 
 

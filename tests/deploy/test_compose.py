@@ -23,7 +23,7 @@ from deploy.local import compose_secrets
 from deploy.local.paths import ROOT
 from deploy.service_settings import settings_class
 from libs.common.config.settings import ServiceSettings, load
-from libs.common.events.topics import SERVICES
+from libs.common.events.topics import ALL_SERVICES
 from tests.deploy.compose_files import read_compose
 from tests.deploy.compose_rules import Compose, faults
 
@@ -144,11 +144,11 @@ def test_each_rule_sees_what_it_is_for(compose: Compose, case: str) -> None:
     assert any(expected in fault for fault in faults(broken)), faults(broken)
 
 
-def test_all_four_services_are_there(compose: Compose) -> None:
-    assert set(SERVICES) <= compose["services"].keys()
+def test_all_services_are_there(compose: Compose) -> None:
+    assert set(ALL_SERVICES) <= compose["services"].keys()
 
 
-@pytest.mark.parametrize("name", SERVICES)
+@pytest.mark.parametrize("name", ALL_SERVICES)
 def test_each_service_accepts_the_settings_it_is_given(
     compose: Compose, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -176,7 +176,7 @@ def test_each_secret_of_a_service_comes_from_a_file(compose: Compose, name: str)
     assert {f"{secret}_file" for secret in secrets_of(name) if not secret.startswith("kafka_")} <= given
 
 
-@pytest.mark.parametrize("name", SERVICES)
+@pytest.mark.parametrize("name", ALL_SERVICES)
 def test_each_setting_of_a_shop_can_be_set_from_outside(compose: Compose, name: str) -> None:
     fields = settings_class(name).model_fields.keys() - ServiceSettings.model_fields.keys()
     given = {variable.lower() for variable in compose["services"][name]["environment"]}
@@ -228,5 +228,5 @@ def test_the_trace_collector_defines_every_part_it_uses(compose: Compose) -> Non
 def test_the_services_send_traces_to_the_collector(compose: Compose) -> None:
     collector = yaml.safe_load((ROOT / "deploy/observability/jaeger.yaml").read_text(encoding="utf-8"))
     port = collector["receivers"]["otlp"]["protocols"]["http"]["endpoint"].rpartition(":")[2]
-    endpoints = {compose["services"][name]["environment"]["OTEL_EXPORTER_OTLP_ENDPOINT"] for name in SERVICES}
+    endpoints = {compose["services"][name]["environment"]["OTEL_EXPORTER_OTLP_ENDPOINT"] for name in ALL_SERVICES}
     assert endpoints == {f"http://traces:{port}"}

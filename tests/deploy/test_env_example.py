@@ -9,7 +9,7 @@ from deploy.local import compose_secrets
 from deploy.local.paths import ROOT
 from deploy.service_settings import settings_class
 from libs.common.config.settings import load
-from libs.common.events.topics import SERVICES
+from libs.common.events.topics import ALL_SERVICES
 from tests.deploy.compose_files import read_compose, variables
 from tests.deploy.compose_rules import faults
 
@@ -17,7 +17,14 @@ BASE = ROOT / "docker-compose.yml"
 PROXY, BACKUP = (ROOT / "deploy" / layer / "docker-compose.yml" for layer in ("proxy", "backup"))
 FILES = (BASE, PROXY, BACKUP)
 _LINE = re.compile(r'^# ([A-Z][A-Z0-9_]*)=(?:"([^"]*)"|(.*?))(?:[ \t]+#.*)?$', re.MULTILINE)
-OF_ABSENT_FILES = {"CALENDAR_FILE", "POLICY_FILE", "HANDLING_TIMES_FILE", "AWARD_RULES_FILE", "TEMPLATES_DIR"}
+OF_ABSENT_FILES = {
+    "CALENDAR_FILE",
+    "PARTNERS_FILE",
+    "POLICY_FILE",
+    "HANDLING_TIMES_FILE",
+    "AWARD_RULES_FILE",
+    "TEMPLATES_DIR",
+}
 """Paths in a container; the loaders of these files have tests of their own."""
 
 
@@ -43,7 +50,7 @@ def test_the_same_variable_has_one_default_in_a_file() -> None:
     assert {name: values for file in FILES for name, values in variables(file).items() if len(values) > 1} == {}
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", ALL_SERVICES)
 def test_a_service_accepts_every_value_of_the_example(
     service: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

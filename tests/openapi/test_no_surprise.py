@@ -23,7 +23,7 @@ from deploy.api.api_docs import FOLDER
 from deploy.service_settings import settings_class
 from libs.common.events.topics import ALL_SERVICES
 from tests.examples import examples
-from tests.partners.service import partners_toml
+from tests.partners.service import as_partner, partners_toml
 from tests.running import OPS, STOREFRONT, Live, running, traced
 
 CALLS_PER_ROUTE = examples(6)

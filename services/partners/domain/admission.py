@@ -32,7 +32,7 @@ class Given:
 
 
 Owners = Mapping[tuple[PartnerRole, str, str], tuple[Given, ...]]
-"""Who was given an id, by role, field and id."""
+"""Partners that were given an id, by role, field and id."""
 
 
 def type_fault(type_: str, terms: PartnerTerms) -> Fault | None:

@@ -16,7 +16,7 @@ _BEARER = HTTPBearer(auto_error=False, description="The API key of the partner."
 
 
 @dataclass(frozen=True, slots=True)
-class Partner:
+class CallingPartner:
     """The calling partner, or the partner on whose behalf ops call."""
 
     name: str
@@ -44,7 +44,7 @@ async def _partner(
     request: Request,
     name: Annotated[str, Path(min_length=1, max_length=40)],
     credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)],
-) -> Partner:
+) -> CallingPartner:
     """Return the partner of the path, if the key is its own. Raises `Problem` 401 or 403."""
     directory: PartnerDirectory = request.app.state.directory
     caller = directory.identify(credentials.credentials) if credentials else None
@@ -56,17 +56,17 @@ async def _partner(
     if caller != name:
         raise Problem(403, "forbidden", f"Authorization: the key of another partner; call /v1/partner/{caller}.")
     request.state.caller = f"partner:{caller}"
-    return Partner(name, directory.partners[name])
+    return CallingPartner(name, directory.partners[name])
 
 
-CurrentPartner = Annotated[Partner, Depends(_partner)]
+CurrentPartner = Annotated[CallingPartner, Depends(_partner)]
 
 
 async def _managed_partner(
     request: Request,
     name: Annotated[str, Path(min_length=1, max_length=40)],
     credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)],
-) -> Partner:
+) -> CallingPartner:
     """Return the partner of the path, for itself or for ops. Raises `Problem` 401, 403 or 404."""
     auth: ApiKeyAuth = request.app.state.api_keys
     if credentials and auth.identify(credentials.credentials) == "ops":
@@ -74,11 +74,11 @@ async def _managed_partner(
         if name not in directory.partners:
             raise Problem(404, "unknown_partner", f"name: {name} is not a partner; add it to PARTNERS.")
         request.state.caller = "ops"
-        return Partner(name, directory.partners[name])
+        return CallingPartner(name, directory.partners[name])
     return await _partner(request, name, credentials)
 
 
-ManagedPartner = Annotated[Partner, Depends(_managed_partner)]
+ManagedPartner = Annotated[CallingPartner, Depends(_managed_partner)]
 
 
 def _news(request: Request) -> FeedNews:

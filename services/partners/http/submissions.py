@@ -16,7 +16,7 @@ from libs.common.runtime.service import ServiceTransaction
 from libs.common.telemetry.metrics import Count
 from libs.common.telemetry.trace_context import REQUEST_TRACE, Carrier, carrier_of
 from services.partners.domain.admission import type_fault
-from services.partners.http.dependencies import CurrentPartner, Partner
+from services.partners.http.dependencies import CallingPartner, CurrentPartner
 from services.partners.store.received import Receipt, SubmittedEvent, receive
 
 PATH = "/v1/partner/{name}/events"
@@ -114,7 +114,7 @@ def _answer(items: list[Any], receipts: list[Receipt]) -> Answer:
     return Answer(207 if refused else 202, {"results": results})
 
 
-def _read_event(index: int, item: Any, partner: Partner, request: Request) -> SubmittedEvent | Receipt:
+def _read_event(index: int, item: Any, partner: CallingPartner, request: Request) -> SubmittedEvent | Receipt:
     if not isinstance(item, dict):
         return Receipt(index, "refused", (("event", "is not a JSON object; send a CloudEvent"),))
     type_ = item.get("type")
