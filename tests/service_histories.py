@@ -20,11 +20,12 @@ from deploy.verification.auditor import CHECKS, COMMON_QUERIES, ORDER_QUERIES, S
 from deploy.verification.evidence import DatabaseEvidence, Fact, History, Row
 from deploy.verification.verdict import run_check
 from libs.common.decisions.clock import SystemClock
-from libs.common.decisions.facts import TimerFired
+from libs.common.decisions.facts import Anomaly, TimerFired
 from libs.common.events.envelope import Payload
 from libs.common.events.issues import IssueAccepted
 from libs.common.events.registry import AnyEvent, encode, event_class
 from libs.common.events.topics import STOREFRONT_ORDERS, Direction
+from libs.common.messaging.anomaly_reports import anomaly_report
 from libs.common.messaging.decision_runner import Aggregate, Incoming
 from libs.common.postgres.pool import Connection
 from libs.common.privacy.customer_merges import rank
@@ -171,6 +172,12 @@ class ServiceHistory:
             if isinstance(fact, Payload) and hasattr(fact, "TOPIC"):
                 self.published.append(fact)
                 await self.take(fact, f"/{self.service.name}")
+            elif isinstance(fact, Anomaly) and not fact.is_shown:
+                await self.take(self._report_of(fact, event), f"/{self.service.name}")
+
+    def _report_of(self, anomaly: Anomaly, event: AnyEvent) -> Payload:
+        """Return the report for the desk, which goes to the outbox beside the facts."""
+        return anomaly_report(self.service.name, anomaly, event, self.clock.now())
 
     def _is_evidence(self, payload: Payload, source: str) -> bool:
         """Return whether a fact can be of its author: services publish their own, an issue is accepted once, and a

@@ -83,7 +83,12 @@ SERVICE_QUERIES = {
         "kept_counts": """SELECT count_id, issue_id, from_issue, matched_at, settled_at,
             body ->> 'received_at' AS received_at,
             (SELECT sum((l ->> 'quantity')::int) FROM jsonb_path_query(body, '$.lines[*]') l) AS units
-            FROM kept_counts"""
+            FROM kept_counts""",
+        "early_counts": """SELECT data ->> 'received_at' AS received_at,
+            (SELECT sum((l ->> 'quantity')::int) FROM jsonb_path_query(data, '$.lines[*]') l) AS units
+            FROM (SELECT convert_from(body, 'UTF8')::jsonb AS event FROM early_events WHERE applied_at IS NULL) e
+            CROSS JOIN LATERAL (SELECT event -> 'data' AS data) d
+            WHERE event ->> 'type' = 'item.received.v1'""",
     },
     "delivery_notify": {"notices": "SELECT notice_id, status, due_at FROM notices"},
     "loyalty": {

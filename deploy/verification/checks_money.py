@@ -166,7 +166,10 @@ def _delivered_value(line: Mapping[str, Any], arrived: int) -> Decimal:
 
 
 def counted_goods(history: History) -> Iterator[Violation]:
-    """Every unit that a warehouse counted was counted by a case, or is kept and shown to staff."""
+    """Every unit that a warehouse counted was counted by a case, or is kept and shown to staff.
+
+    A count for a case that waits for its address is kept with the other events of the case, until they are applied.
+    """
     kept = history.database("returns").rows("kept_counts")
     taken: Counter[object] = Counter()
     for fact in history.of("issue.item_received"):
@@ -174,11 +177,10 @@ def counted_goods(history: History) -> Iterator[Violation]:
     for row in kept:
         if row.get("matched_at") is None:
             taken[_time(row.get("received_at"))] += int(row.get("units") or 0)
-    receipts: dict[str, Fact] = {}
-    for fact in history.of("item.received"):
-        receipts.setdefault(_receipt(fact), fact)
+    for row in history.database("returns").rows("early_counts"):
+        taken[_time(row.get("received_at"))] += int(row.get("units") or 0)
     counted: defaultdict[object, list[Fact]] = defaultdict(list)
-    for fact in receipts.values():
+    for fact in _first_counts(history).values():
         counted[_time(fact.data.get("received_at"))].append(fact)
     for at, facts in counted.items():
         if taken[at] < sum(map(_units, facts)):
@@ -186,9 +188,32 @@ def counted_goods(history: History) -> Iterator[Violation]:
     shown = {fact.data.get("thing") for fact in history.of("anomaly.detected")}
     for row in kept:
         is_waiting = not (row.get("matched_at") or row.get("settled_at") or row.get("from_issue"))
-        receipt = receipts.get(str(row["count_id"]))
-        if is_waiting and receipt and f"count:{row['count_id']}" not in shown:
-            yield violation(f"count {row['count_id']}: a kept box is shown to nobody", receipt)
+        boxes = counted.get(_time(row.get("received_at")))
+        if is_waiting and boxes and f"count:{row['count_id']}" not in shown:
+            yield violation(f"count {row['count_id']}: a kept box is shown to nobody", *boxes)
+    yield from _reused_receipts(history)
+
+
+def _reused_receipts(history: History) -> Iterator[Violation]:
+    """A receipt id that is used again for other units is counted by the case that it names, or shown to staff."""
+    shown = {fact.data["event_id"] for fact in history.of("anomaly.detected", "issue.anomaly_detected")}
+    waiting = {_time(row.get("received_at")) for row in history.database("returns").rows("early_counts")}
+    first = _first_counts(history)
+    for fact in history.of("item.received"):
+        other, at = first[_receipt(fact)], _time(fact.data.get("received_at"))
+        if _units(fact) == _units(other) or fact.identity[1] in shown or at in waiting:
+            continue
+        in_case = history.about(fact.issue, "issue.item_received") if fact.issue != other.issue else []
+        if not any(_time(each.data["received_at"]) == at for each in in_case):
+            yield violation(f"receipt {fact.data.get('receipt_id')}: used again for other units, unseen", other, fact)
+
+
+def _first_counts(history: History) -> dict[str, Fact]:
+    """Counts by identity, each as it was published first."""
+    found: dict[str, Fact] = {}
+    for fact in history.of("item.received"):
+        found.setdefault(_receipt(fact), fact)
+    return found
 
 
 def _time(text: str | None) -> object:

@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from libs.common.events.carrier import CollectionRequested, ParcelScanned
-from libs.common.events.issues import IssueCancelled, IssueItemReceived, IssueReplacementDelivered
+from libs.common.events.issues import IssueAnomalyDetected, IssueCancelled, IssueItemReceived, IssueReplacementDelivered
 from libs.common.events.notices import CustomerDecided
 from libs.common.events.values import (
     Choice,
@@ -25,6 +25,7 @@ from libs.common.events.warehouse import (
     ReplacementRecalled,
     ReplacementRejected,
 )
+from services.returns.domain.state.count_ids import part_id
 from services.returns.domain.state.inbound_leg import InboundStatus
 from services.returns.domain.state.kept_counts import CountKept, match_count
 from services.returns.domain.state.outbound_leg import OutboundStatus
@@ -242,8 +243,18 @@ def test_a_unit_of_another_issue_in_the_box_is_handed_on() -> None:
     assert scenario.known.inbound.received == {"1": 1}
     assert not scenario.known.reviews
     (kept,) = scenario.all(CountKept)
-    assert (kept.count_id, kept.from_issue) == ("gate-1/rest", ISSUE)
+    assert (kept.count.receipt_id, kept.from_issue) == (part_id("gate-1", ISSUE), ISSUE)
     assert [each.line_id for each in kept.count.lines] == ["2"]
+
+
+def test_a_receipt_id_used_again_for_other_units_is_shown_and_counts_once() -> None:
+    scenario = shipped()
+    scenario.deliver()
+    for quantity in (1, 1, 2):
+        count(scenario, CountedLine(line_id="1", quantity=quantity), receipt_id="gate-1")
+    assert scenario.known.inbound.received == {"1": 1}
+    (found,) = scenario.all(IssueAnomalyDetected)
+    assert (found.anomaly, found.cause_id) == ("receipt_differs", "count:gate-1")
 
 
 def expecting(line_id: str, number: int, sku: str | None = None) -> Any:

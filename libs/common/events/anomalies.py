@@ -83,7 +83,7 @@ class CountStaffDecided(AnomalyEvent):
     TYPE: ClassVar = "count.staff_decided.v1"
 
     count_id: CountId
-    """Count, as the warehouse numbers it."""
+    """Kept count: the number of the warehouse and a mark of the content, or an id from the papers of the box."""
     decision_id: UUID
     """Id of the decision."""
     issue_id: UUID | None = None
@@ -104,7 +104,7 @@ class CountStaffDecisionApplied(AnomalyEvent):
     TYPE: ClassVar = "count.staff_decision_applied.v1"
 
     count_id: CountId
-    """Count, as the warehouse numbers it."""
+    """Kept count: the number of the warehouse and a mark of the content, or an id from the papers of the box."""
     decision_id: UUID
     """Id of the decision."""
     issue_id: UUID | None = None

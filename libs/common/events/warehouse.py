@@ -269,7 +269,9 @@ class ItemReceived(CountingEvent):
     received_at: UtcTime
     """Time of receipt."""
     receipt_id: Identifier | None = None
-    """Identity of this count. Without it, equal lines at an equal time are the same count."""
+    """Identity of this count. Without it, equal lines at an equal time are the same count of an issue; used again for
+    other units, it is shown to staff.
+    """
     order_id: Identifier | None = None
     """Order, if the papers name one."""
     replacement_id: UUID | None = None

@@ -25,8 +25,8 @@ from libs.common.events.payment import PaymentEvent, RefundCompleted, RefundReve
 from libs.common.events.registry import AnyEvent
 from libs.common.events.warehouse import ItemInspected, ItemReceived, ReplacementShipmentChanged
 from services.returns.domain.commands import AssignCount
-from services.returns.domain.handlers.receipts import count_id
 from services.returns.domain.state.case import Case
+from services.returns.domain.state.count_ids import count_id
 from services.returns.domain.state.early_events import early_event_of_timer
 from services.returns.domain.state.exposure import CustomerContext
 from services.returns.domain.state.kept_counts import count_of_timer

@@ -11,10 +11,10 @@ from libs.common.events.values import Money
 from libs.common.events.warehouse import ItemInspected, ItemReceived
 from services.returns.domain.context import CaseDecision
 from services.returns.domain.handlers import staff_decisions
-from services.returns.domain.handlers.receipts import count_id
 from services.returns.domain.handlers.risk_review import opening_review_causes
 from services.returns.domain.ledger_decisions import OrderEventArrived, order_of
 from services.returns.domain.state.case import Case, RemedyPlan, attributes_of
+from services.returns.domain.state.count_ids import kept_id
 from services.returns.domain.state.early_events import EventKept, issue_thing
 from services.returns.domain.state.kept_counts import CountKept, count_thing
 from services.returns.domain.state.review_causes import ReviewCause
@@ -66,7 +66,7 @@ def facts_without_case(event: AnyEvent, now: datetime) -> Facts:
     if type(data) is IssueStaffDecided or type(data) is IssueCollectionWindowChosen:
         return staff_decisions.without_case(data, now)
     if type(data) is ItemReceived or type(data) is ItemInspected:
-        number = count_id(data)
+        number = kept_id(data)
         about = f"issue {data.issue_id}" if data.issue_id else f"count {number}"
         return (CountKept(number, data, now), Anomaly("count_without_case", about, thing=count_thing(number)))
     issue_id = getattr(data, "issue_id", None)

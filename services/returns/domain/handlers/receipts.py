@@ -16,6 +16,8 @@ from libs.common.events.values import Condition, CountedLine, InspectedLine, Rea
 from libs.common.events.warehouse import ItemInspected, ItemReceived, ItemReturnOrdered
 from services.returns.domain.context import CaseDecision
 from services.returns.domain.state.case import Case
+from services.returns.domain.state.count_ids import content_mark, count_id, kept_id, part_id
+from services.returns.domain.state.counted_lines import is_of_another_issue, named_line
 from services.returns.domain.state.inbound_leg import MISMATCHES, InboundStatus, OtherItem
 from services.returns.domain.state.kept_counts import CountKept
 from services.returns.domain.state.line_quantities import add_counts, missing, to_lines
@@ -31,17 +33,16 @@ def received(decision: CaseDecision, event: ItemReceived, *, is_last_choice: boo
 
     Units of another issue are handed on; `is_last_choice`: nobody else's case fits, so they are counted here.
     """
-    leg = decision.case.inbound
-    lines = _named_lines(decision.case, event)
-    receipt_id = count_id(event)
-    if receipt_id in leg.receipt_ids:
-        decision.ignore("duplicate")
+    case, receipt_id = decision.case, count_id(event)
+    if receipt_id in case.inbound.receipt_ids:
+        _repeated(decision, event, receipt_id)
         return
-    decision.change_inbound(receipt_ids=(*leg.receipt_ids, receipt_id))
-    foreign = () if is_last_choice else tuple(line for line in lines if _is_of_another_issue(decision.case, line))
+    marks = {**case.inbound.receipt_marks, receipt_id: content_mark(event)}
+    decision.change_inbound(receipt_ids=(*case.inbound.receipt_ids, receipt_id), receipt_marks=marks)
+    foreign = () if is_last_choice else tuple(line for line in event.lines if is_of_another_issue(case, line))
     if foreign:
         _hand_on(decision, event, receipt_id, foreign)
-    rest = tuple(line for line in lines if line not in foreign)
+    rest = tuple(named_line(case, line) for line in event.lines if line not in foreign)
     returned = tuple(line for line in rest if _replacement_of(decision.case, event, line))
     if returned:
         _count_returned_replacement(decision, event, returned)
@@ -70,31 +71,23 @@ def _count(decision: CaseDecision, event: ItemReceived, receipt_id: str, lines: 
         advance(decision)
 
 
-def _named_lines(case: Case, event: ItemReceived) -> tuple[CountedLine, ...]:
-    """Return the lines with an order line: a line without one is that of its article, or the only one."""
-    by_sku = {line.sku: line.line_id for line in case.lines}
-
-    def named(line: CountedLine) -> CountedLine:
-        found = line.line_id or by_sku.get(line.sku or "") or case.lines[0].line_id
-        return line if line.line_id else line.model_copy(update={"line_id": found})
-
-    return tuple(named(line) for line in event.lines)
-
-
-def _is_of_another_issue(case: Case, line: CountedLine) -> bool:
-    """Return whether a line names another issue or order, or an order line that this case is not about."""
-    if line.issue_id:
-        return line.issue_id != case.issue_id
-    if line.order_id and line.order_id != case.order_id:
-        return True
-    return line.line_id not in case.reported_units and not line.replacement_id
+def _repeated(decision: CaseDecision, event: ItemReceived, receipt_id: str) -> None:
+    """Count a receipt once; with other units than at first, staff see it: a correction, or the id of another box."""
+    known = decision.case.inbound.receipt_marks.get(receipt_id)
+    if known is None or known == content_mark(event):
+        decision.ignore("duplicate")
+    else:
+        decision.anomaly("receipt_differs")
 
 
 def _hand_on(decision: CaseDecision, event: ItemReceived, receipt_id: str, lines: tuple[CountedLine, ...]) -> None:
     """Keep units for the case that they belong to (`store.kept_counts`)."""
-    changes = {"lines": lines, "receipt_id": f"{receipt_id}/rest", "order_id": decision.case.order_id}
-    rest = event.model_copy(update=changes)
-    decision.emit(CountKept(count_id(rest), rest, decision.now, from_issue=decision.case.issue_id))
+    case = decision.case
+    part = part_id(receipt_id, case.issue_id)
+    rest = event.model_copy(
+        update={"lines": lines, "receipt_id": part, "issue_id": case.issue_id, "order_id": case.order_id}
+    )
+    decision.emit(CountKept(kept_id(rest), rest, decision.now, from_issue=case.issue_id))
 
 
 def _replacement_of(case: Case, event: ItemReceived, line: CountedLine) -> OutboundLeg | None:
@@ -141,14 +134,6 @@ def _count_returned_replacement(decision: CaseDecision, event: ItemReceived, lin
             decision.close_reviews(ReviewCause.MOVED_AFTER_STOP)
         if after is decision.case.outbound and after.status is OutboundStatus.SHIPPED and not decision.case.is_closed:
             decision.open_review(ReviewCause.PARCEL_EXCEPTION)
-
-
-def count_id(event: ItemReceived | ItemInspected) -> str:
-    """Return the warehouse's id of a count, else one from time and lines: two counts may share a second."""
-    given = event.receipt_id if isinstance(event, ItemReceived) else event.inspection_id
-    moment = event.received_at if isinstance(event, ItemReceived) else event.inspected_at
-    counted = sorted(line.model_dump_json() for line in event.lines)
-    return given or str(derived_id("count", moment.isoformat(), *counted))
 
 
 def _is_other_item(case: Case, line: ReceivedLine) -> bool:

@@ -40,7 +40,8 @@ class OtherItem:
 class InboundLeg:
     """Return of the reported items. `number` counts the collections of the case.
 
-    `receipt_ids` and `inspection_ids` name the counts already recorded, so that none counts twice. `conditions` are
+    `receipt_ids` and `inspection_ids` name the counts already recorded, so that none counts twice; `receipt_marks` are
+    marks of their content. `conditions` are
     inspected units by line and condition; `other_items` are received units of another article, and `others` the same
     by receipt and article, as long as they are not sent back. `chosen_window` is the customer's choice. `is_swap`: the
     driver who delivers the replacement collects the old item. `remind_at` is None until the replacement is delivered,
@@ -58,6 +59,7 @@ class InboundLeg:
     other_items: UnitCounts = field(default_factory=dict)
     others: tuple[OtherItem, ...] = ()
     receipt_ids: tuple[str, ...] = ()
+    receipt_marks: Mapping[str, str] = field(default_factory=dict)
     inspection_ids: tuple[str, ...] = ()
     attempt: int = 0
     failed_attempts: int = 0

@@ -15,6 +15,7 @@ from libs.common.decisions.shipments import plain_number
 from libs.common.events.values import CountedLine
 from libs.common.events.warehouse import ItemInspected, ItemReceived
 from services.returns.domain.state.case import Case
+from services.returns.domain.state.counted_lines import is_of_another_issue
 from services.returns.domain.state.line_quantities import missing
 from services.returns.domain.state.return_slips import issue_of_slip
 from services.returns.policy.movements import CollectOn
@@ -114,8 +115,11 @@ def marks_of(count: Count) -> list[str]:
 
 
 def match_count(count: Count, cases: Iterable[Case], beside: UUID | None = None) -> Case | None:
-    """Return the only case that a count fits, by the strongest of its marks; None where none or several fit."""
-    others = [case for case in cases if case.issue_id != beside]
+    """Return the only case that a count fits, by the strongest of its marks; None where none or several fit.
+
+    `beside` is the case that handed the count on; only cases that take one of its lines are asked then.
+    """
+    others = [case for case in cases if case.issue_id != beside and not (beside and _claims_nothing(case, count))]
     named = [case for case in others if case.issue_id in issues_named(count)]
     if len(named) == 1:
         return named[0]
@@ -141,6 +145,11 @@ def is_of_case(case: Case, count: Count) -> bool:
     return _has_number(case, count) or any(
         _fits(case, line) or (line.sku is None and line.line_id is None) for line in count.lines
     )
+
+
+def _claims_nothing(case: Case, count: Count) -> bool:
+    """Return whether a case would hand on every line: what was handed on once must not come back to its sender."""
+    return isinstance(count, ItemReceived) and all(is_of_another_issue(case, line) for line in count.lines)
 
 
 def _only(cases: Sequence[Case]) -> Case | None:

@@ -1,0 +1,51 @@
+"""Identities of counts: within a case, among the kept ones, and of their content.
+
+A warehouse uses a receipt id for one box, but it can name several issues for it, one event each; and a gate that
+starts over can use an id again. Within a case an id is counted once. Among the kept counts, boxes for several issues
+and boxes with other content are different counts: none of them may take the place of another one (invariant 15).
+"""
+
+from libs.common.decisions.ids import derived_id
+from libs.common.events.warehouse import ItemInspected, ItemReceived
+
+Count = ItemReceived | ItemInspected
+
+MAX_GIVEN = 100
+"""Characters of a receipt id that the id of a part of it begins with; the hash behind them tells parts apart."""
+
+
+def count_id(event: Count) -> str:
+    """Return the warehouse's id of a count, else one from time and lines: two counts may share a second."""
+    return _given(event) or str(derived_id("count", _moment(event), *_lines(event)))
+
+
+def kept_id(event: Count) -> str:
+    """Return the id of a count among the kept ones: that of the warehouse and its content, else one from all papers."""
+    given = _given(event)
+    if given:
+        return f"{given}/{derived_id('content', event.issue_id, *_lines(event)).hex[:8]}"
+    papers = (event.order_id, event.replacement_id, event.return_slip) if isinstance(event, ItemReceived) else ()
+    tracking = event.tracking_number if isinstance(event, ItemReceived) else event.receipt_id
+    return str(derived_id("count", event.issue_id, *papers, tracking, _moment(event), *_lines(event)))
+
+
+def part_id(receipt_id: str, issue_id: object) -> str:
+    """Return the receipt id of the units that the case of an issue handed on; at most 128 characters."""
+    return f"{receipt_id[:MAX_GIVEN]}/{derived_id('part', receipt_id, issue_id).hex[:8]}"
+
+
+def content_mark(event: Count) -> str:
+    """Return a short mark of the counted units, by which an id that is used again for other units is noticed."""
+    return derived_id("content", *_lines(event)).hex[:8]
+
+
+def _given(event: Count) -> str | None:
+    return event.receipt_id if isinstance(event, ItemReceived) else event.inspection_id
+
+
+def _moment(event: Count) -> str:
+    return (event.received_at if isinstance(event, ItemReceived) else event.inspected_at).isoformat()
+
+
+def _lines(event: Count) -> list[str]:
+    return sorted(line.model_dump_json() for line in event.lines)

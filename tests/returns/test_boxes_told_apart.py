@@ -1,0 +1,63 @@
+"""Boxes on a real Postgres that resemble each other: none takes the place of another one."""
+
+import pytest
+
+from libs.common.events.anomalies import AnomalyDetected
+from libs.common.events.values import CountedLine, Reason
+from libs.common.postgres.pool import Pool
+from tests.returns.cases import ISSUE, accepted, line
+from tests.returns.test_kept_counts import OTHER, box, case_of, events, fire, open_counts, pool, take
+
+__all__ = ["pool"]
+
+
+@pytest.mark.parametrize("receipt_id", [None, "gate-1"])
+async def test_equal_boxes_of_one_moment_for_two_issues_without_a_case_are_both_kept(
+    pool: Pool, receipt_id: str | None
+) -> None:
+    await take(pool, box(receipt_id=receipt_id), box(issue_id=OTHER, receipt_id=receipt_id))
+    await take(pool, accepted(Reason.CHANGED_MIND))
+    await take(pool, accepted(Reason.CHANGED_MIND, issue_id=OTHER))
+    await fire(pool)
+    counted = [(await case_of(pool, issue)).inbound.received for issue in (ISSUE, OTHER)]
+    assert counted == [{"1": 1}, {"1": 1}]
+
+
+async def test_equal_boxes_with_other_papers_are_both_shown(pool: Pool) -> None:
+    papers = ({"tracking_number": "4001"}, {"tracking_number": "4002"}, {"order_id": "O-7"}, {"return_slip": "RS-1"})
+    await take(pool, *(box(issue_id=None, receipt_id=None, **each) for each in papers))
+    assert len({each.cause for each in await events(pool, AnomalyDetected)}) == len(papers)
+    assert len(await open_counts(pool)) == len(papers)
+
+
+async def test_a_receipt_id_used_again_before_the_case_keeps_both_boxes(pool: Pool) -> None:
+    await take(pool, box())
+    await take(pool, box(CountedLine(line_id="2", quantity=3)))
+    assert len(await open_counts(pool)) == 2
+
+
+async def test_a_unit_of_an_unknown_order_is_counted_where_its_box_was_opened(pool: Pool) -> None:
+    await take(pool, accepted(Reason.CHANGED_MIND))
+    await take(pool, accepted(Reason.CHANGED_MIND, issue_id=OTHER))
+    await take(pool, box(CountedLine(line_id="1", quantity=1, order_id="O-77")))
+    await fire(pool)
+    counted = [(await case_of(pool, issue)).inbound.received for issue in (ISSUE, OTHER)]
+    assert counted == [{"1": 1}, {}]
+
+
+async def test_an_article_in_the_box_of_another_issue_is_found_among_the_lines_of_its_own(pool: Pool) -> None:
+    await take(pool, accepted(Reason.CHANGED_MIND, line("1")))
+    await take(pool, accepted(Reason.CHANGED_MIND, line("2"), issue_id=OTHER))
+    await take(pool, box(CountedLine(quantity=1, sku="SKU-2", issue_id=OTHER)))
+    await fire(pool)
+    assert (await case_of(pool, OTHER)).inbound.received == {"2": 1}
+
+
+async def test_two_cases_hand_on_their_parts_of_one_receipt(pool: Pool) -> None:
+    parts = CountedLine(line_id="1", quantity=1, order_id="O-8")
+    await take(pool, accepted(Reason.CHANGED_MIND))
+    await take(pool, accepted(Reason.CHANGED_MIND, issue_id=OTHER))
+    await take(pool, box(parts), box(parts, issue_id=OTHER))
+    await fire(pool)
+    counted = [(await case_of(pool, issue)).inbound.received for issue in (ISSUE, OTHER)]
+    assert counted == [{"1": 1}, {"1": 1}]
