@@ -138,6 +138,55 @@ async def test_two_returns_in_one_box_reach_both_cases(pool: Pool) -> None:
     assert not (await case_of(pool)).reviews
 
 
+async def test_a_box_that_only_its_lines_give_to_two_cases_reaches_both(pool: Pool) -> None:
+    await take(pool, accepted(Reason.CHANGED_MIND))
+    await take(pool, accepted(Reason.CHANGED_MIND, issue_id=OTHER))
+    units = [CountedLine(line_id="1", quantity=1, issue_id=issue) for issue in (OTHER, ISSUE)]
+    await take(pool, box(*units, issue_id=None))
+    await fire(pool)
+    assert (await case_of(pool)).inbound.received == {"1": 1}
+    assert (await case_of(pool, OTHER)).inbound.received == {"1": 1}
+
+
+async def test_a_box_that_names_the_order_before_the_report_waits_for_its_case(pool: Pool) -> None:
+    await take(pool, box(issue_id=None, order_id="O-1"))
+    assert await open_counts(pool) == ["gate-1"]
+    await take(pool, accepted(Reason.CHANGED_MIND))
+    await fire(pool)
+    assert (await case_of(pool)).inbound.received == {"1": 1}
+    assert await open_counts(pool) == []
+
+
+async def test_a_box_that_names_another_order_waits_on_when_a_case_opens(pool: Pool) -> None:
+    await take(pool, box(issue_id=None, order_id="O-2"))
+    await take(pool, accepted(Reason.CHANGED_MIND))
+    await fire(pool)
+    assert await open_counts(pool) == ["gate-1"]
+
+
+LOOK = (InspectedLine(line_id="1", quantity=1, condition=Condition.SCRAP),)
+OF_UNKNOWN_BOX = ItemInspected(lines=LOOK, inspected_at=TUESDAY, inspection_id="look-1", receipt_id="gate-1")
+
+
+async def test_an_inspection_without_papers_follows_the_count_of_its_box(pool: Pool) -> None:
+    await take(pool, accepted(Reason.CHANGED_MIND))
+    await take(pool, box(issue_id=None, order_id="O-1"))
+    await fire(pool)
+    await take(pool, OF_UNKNOWN_BOX)
+    await fire(pool)
+    assert (await case_of(pool)).inbound.inspected == {"1": 1}
+
+
+async def test_an_inspection_without_papers_waits_for_the_count_of_its_box(pool: Pool) -> None:
+    await take(pool, OF_UNKNOWN_BOX)
+    await take(pool, box(CountedLine(quantity=1, sku="UNREADABLE"), issue_id=None))
+    await take(pool, accepted(Reason.CHANGED_MIND))
+    assert await open_counts(pool) == ["gate-1", "look-1"]
+    await take(pool, AssignCount(issue_id=ISSUE, count_id="gate-1", as_other_item=True))
+    await fire(pool)
+    assert (await case_of(pool)).inbound.inspected == {"1": 1}
+
+
 async def test_what_belongs_to_no_other_case_is_shown_to_the_staff_of_this_one(pool: Pool) -> None:
     await take(pool, accepted(Reason.CHANGED_MIND, line("1")))
     await take(pool, box(CountedLine(line_id="1", quantity=1), CountedLine(line_id="9", quantity=1)))

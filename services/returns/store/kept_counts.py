@@ -1,7 +1,7 @@
 """Kept counts: boxes that the warehouse counted and no case has taken yet, with all SQL about them.
 
-Matching and the opening of a case meet under a lock by issue: whichever commits second sees the other, so that no count
-stays behind a case that opened at the same moment.
+Matching and the opening of a case meet under a lock by issue and order: whichever commits second sees the other, so
+that no count stays behind a case that opened at the same moment. An inspection meets the count of its box in this way.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -17,6 +17,7 @@ from libs.common.events.warehouse import ItemInspected, ItemReceived
 from libs.common.postgres.pool import Connection
 from services.returns.domain.state.case import Case
 from services.returns.domain.state.kept_counts import (
+    Count,
     CountKept,
     CountMatched,
     CountSettled,
@@ -35,8 +36,8 @@ AFTER_EARLY_EVENTS = timedelta(seconds=1)
 _COUNT: TypeAdapter[ItemReceived | ItemInspected] = TypeAdapter(ItemReceived | ItemInspected)
 
 _LOCK = """
-    SELECT pg_advisory_xact_lock(hashtextextended('count of ' || issue, 0))
-    FROM unnest($1::text[]) AS named (issue) ORDER BY issue"""
+    SELECT pg_advisory_xact_lock(hashtextextended('count of ' || name, 0))
+    FROM unnest($1::text[]) AS named (name) ORDER BY name"""
 _KEEP = """
     INSERT INTO kept_counts (count_id, issue_id, order_id, body, kept_at, from_issue)
     VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING"""
@@ -54,6 +55,17 @@ _WAKE = """
 _FOR_NEW_CASES = """
     SELECT count_id, issue_id FROM kept_counts WHERE matched_at IS NULL AND settled_at IS NULL AND issue_id = ANY($1)
     ORDER BY kept_at, coalesce(body ->> 'received_at', body ->> 'inspected_at')"""
+_OF_NEW_ORDERS = """
+    SELECT count_id, body, kept_at FROM kept_counts
+    WHERE matched_at IS NULL AND settled_at IS NULL AND issue_id IS NULL AND order_id = ANY($1)
+    ORDER BY kept_at, coalesce(body ->> 'received_at', body ->> 'inspected_at')"""
+# An inspection names the count of its box, which may have found its case later than the inspection came.
+_INSPECTIONS = """
+    SELECT count_id, issue_id FROM kept_counts
+    WHERE matched_at IS NULL AND settled_at IS NULL AND body ->> 'receipt_id' = $1
+      AND body ->> 'inspected_at' IS NOT NULL
+    ORDER BY kept_at"""
+_ISSUE_OF_RECEIPT = "SELECT issue_id FROM kept_counts WHERE count_id = $1 AND matched_at IS NOT NULL"
 # Locked, because two cases may be asked to take one count at the same time.
 _LOAD = """
     SELECT count_id, body, is_last_choice, settled_at IS NOT NULL AS is_settled,
@@ -69,9 +81,10 @@ _LIST = """
 
 
 class OpenedCase(NamedTuple):
-    """Time of a new case, and the trace context of the event that opened it."""
+    """Time and order of a new case, and the trace context of the event that opened it."""
 
     at: datetime
+    order_id: str
     trace: str | None
 
 
@@ -88,20 +101,40 @@ class KeptCounts:
     async def save(self, conn: Connection, records: Sequence[Record], opened: Mapping[str, OpenedCase]) -> None:
         """Keep and match counts, mark those that were counted, and wake new cases whose counts came first."""
         kept = [record for record in records if isinstance(record, CountKept)]
-        locked = {str(issue) for record in kept for issue in issues_named(record.count)} | opened.keys()
+        matched = [record for record in records if isinstance(record, CountMatched)]
+        locked = {name for record in kept for name in _names(record.count)} | {record.count_id for record in matched}
+        locked |= opened.keys() | {case.order_id for case in opened.values()}
         if locked:
             await lock_issues(conn, locked)
         for record in kept:
             await self._keep(conn, record)
-        for matched in (record for record in records if isinstance(record, CountMatched)):
-            await conn.execute(_MATCHED, matched.count_id, str(matched.issue_id))
+        for taken in matched:
+            await conn.execute(_MATCHED, taken.count_id, str(taken.issue_id))
+            await self._bring_inspections(conn, taken)
         for settled in (record for record in records if isinstance(record, CountSettled)):
             await conn.execute(_SETTLED, settled.count_id, settled.at, settled.staff, settled.comment)
         if opened:
-            for number, row in enumerate(await conn.fetch(_FOR_NEW_CASES, list(opened))):
-                at, trace = opened[row["issue_id"]]
-                due_at = at + AFTER_EARLY_EVENTS + timedelta(microseconds=number)
-                await conn.execute(_WAKE, row["issue_id"], count_timer(row["count_id"]), due_at, trace)
+            await self._bring_kept(conn, opened)
+
+    async def _bring_kept(self, conn: Connection, opened: Mapping[str, OpenedCase]) -> None:
+        """Wake new cases whose counts came first: those that name the issue, and those that fit it by the order."""
+        named = [(row["count_id"], row["issue_id"]) for row in await conn.fetch(_FOR_NEW_CASES, list(opened))]
+        orders = sorted({case.order_id for case in opened.values()})
+        for row in await conn.fetch(_OF_NEW_ORDERS, orders):
+            found = await self._find_case(conn, _COUNT.validate_json(row["body"]))
+            if found and str(found.issue_id) in opened:
+                await conn.execute(_ASSIGN, row["count_id"], str(found.issue_id), False)
+                named.append((row["count_id"], str(found.issue_id)))
+        for number, (count_id, issue_id) in enumerate(named):
+            case = opened[issue_id]
+            due_at = case.at + AFTER_EARLY_EVENTS + timedelta(microseconds=number)
+            await conn.execute(_WAKE, issue_id, count_timer(count_id), due_at, case.trace)
+
+    async def _bring_inspections(self, conn: Connection, matched: CountMatched) -> None:
+        """Give a case the kept inspections of a box that it has counted."""
+        for row in await conn.fetch(_INSPECTIONS, matched.count_id):
+            await conn.execute(_ASSIGN, row["count_id"], str(matched.issue_id), False)
+            await conn.execute(_WAKE, str(matched.issue_id), count_timer(row["count_id"]), matched.at, matched.trace)
 
     async def _keep(self, conn: Connection, record: CountKept) -> None:
         issues, orders = issues_named(record.count), orders_named(record.count)
@@ -111,14 +144,31 @@ class KeptCounts:
         status = await conn.execute(_KEEP, record.count_id, issue_id, order_id, body, record.at, from_issue)
         if status.endswith(" 0"):
             return  # the same count again
-        marks = [f"%{_escaped(mark)}%" for mark in marks_of(record.count)]
-        rows = await conn.fetch(_CANDIDATES, [str(issue) for issue in issues], list(orders), marks)
-        cases: list[Case] = [CASE_DOCUMENT.validate_json(row["body"]) for row in rows]
-        found = match_count(record.count, cases, record.from_issue)
-        target: UUID | None = found.issue_id if found else record.from_issue
+        found = await self._find_case(conn, record.count, record.from_issue)
+        target = found.issue_id if found else record.from_issue or await self._issue_of_box(conn, record.count)
         if target:
-            await conn.execute(_ASSIGN, record.count_id, str(target), found is None)
+            await conn.execute(_ASSIGN, record.count_id, str(target), found is None and record.from_issue is not None)
             await conn.execute(_WAKE, str(target), count_timer(record.count_id), record.at, record.trace)
+
+    async def _find_case(self, conn: Connection, count: Count, beside: UUID | None = None) -> Case | None:
+        marks = [f"%{_escaped(mark)}%" for mark in marks_of(count)]
+        issues = [str(issue) for issue in issues_named(count)]
+        rows = await conn.fetch(_CANDIDATES, issues, list(orders_named(count)), marks)
+        cases: list[Case] = [CASE_DOCUMENT.validate_json(row["body"]) for row in rows]
+        return match_count(count, cases, beside)
+
+    async def _issue_of_box(self, conn: Connection, count: Count) -> UUID | None:
+        """Return the issue whose case has counted the box that an inspection names."""
+        if not isinstance(count, ItemInspected) or count.receipt_id is None:
+            return None
+        issue_id = await conn.fetchval(_ISSUE_OF_RECEIPT, count.receipt_id)
+        return UUID(issue_id) if issue_id else None
+
+
+def _names(count: Count) -> set[str]:
+    """Return everything of a count that a case or another count may be found by at the same moment."""
+    boxes = {count.receipt_id} if isinstance(count, ItemInspected) and count.receipt_id else set()
+    return {*map(str, issues_named(count)), *orders_named(count), *boxes}
 
 
 def _kept_count(row: Any) -> KeptCount:

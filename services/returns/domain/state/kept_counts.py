@@ -53,6 +53,8 @@ class CountMatched(Record):
 
     count_id: str
     issue_id: UUID
+    at: datetime
+    trace: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,7 @@ def orders_named(count: Count) -> set[str]:
 def marks_of(count: Count) -> list[str]:
     """Return texts of which one occurs in the document of a fitting case: numbers of the box, and its articles."""
     if not isinstance(count, ItemReceived):
-        return []
+        return [count.receipt_id] if count.receipt_id else []
     found = [str(count.replacement_id or ""), count.tracking_number or ""]
     for line in count.lines:
         found += [str(line.replacement_id or ""), *line.serials, line.sku or ""]
@@ -124,7 +126,9 @@ def match_count(count: Count, cases: Iterable[Case], beside: UUID | None = None)
     if len(named) == 1:
         return named[0]
     if not isinstance(count, ItemReceived):
-        return None
+        return _only([case for case in others if count.receipt_id in case.inbound.receipt_ids])
+    if stated := _first_stated(count, named):
+        return stated
     numbered = [case for case in named or others if _has_number(case, count)]
     if len(numbered) == 1:
         return numbered[0]
@@ -133,6 +137,12 @@ def match_count(count: Count, cases: Iterable[Case], beside: UUID | None = None)
     fitting = [case for case in of_order if all(_fits(case, line) for line in count.lines)]
     expecting = [case for case in fitting if _is_expecting(case)]
     return _only(expecting) or _only(fitting)
+
+
+def _first_stated(count: ItemReceived, cases: Iterable[Case]) -> Case | None:
+    """Return the case that the first line of a box with units of several names; it hands the other lines on."""
+    by_issue = {case.issue_id: case for case in cases}
+    return next((by_issue[line.issue_id] for line in count.lines if line.issue_id in by_issue), None)
 
 
 def is_of_case(case: Case, count: Count) -> bool:
