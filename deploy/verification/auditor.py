@@ -19,7 +19,9 @@ from deploy.verification import (
     checks_events,
     checks_goods,
     checks_money,
+    checks_order,
     checks_points,
+    checks_trace,
 )
 from deploy.verification.evidence import DatabaseEvidence, Fact, History
 from deploy.verification.order_versions import orders_to_compare
@@ -30,14 +32,14 @@ CHECKS: dict[str, Check] = {
     "one_entitlement_per_unit": checks_goods.one_entitlement_per_unit,
     "nothing_lost": checks_events.nothing_lost,
     "nothing_twice": checks_events.nothing_twice,
-    "in_order_per_issue": checks_events.in_order_per_issue,
+    "in_order_per_issue": checks_order.in_order_per_issue,
     "no_silence": checks_events.no_silence,
     "counted_units": checks_goods.counted_units,
     "free_of_charge": checks_goods.free_of_charge,
     "notice_before_promise_breaks": checks_customer.notice_before_promise_breaks,
     "points_once": checks_points.points_once,
     "balances_equal_sums": checks_points.balances_equal_sums,
-    "one_trace": checks_events.one_trace,
+    "one_trace": checks_trace.one_trace,
     "personal_data": checks_customer.personal_data,
     "refunded_within_paid": checks_money.refunded_within_paid,
     "delivery_counts_once": checks_money.delivery_counts_once,

@@ -1,11 +1,10 @@
-"""Checks on events: none lost, none doubled, in order, no silence, one trace (invariants 3, 4, 5, 6, 11)."""
+"""Checks on events: none lost, none doubled, no silence (invariants 3, 4, 6)."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
-from deploy.verification.evidence import Fact, History, in_write_order, parse_time
-from deploy.verification.order_versions import line_versions, remaining_accounts, statements
+from deploy.verification.evidence import Fact, History
+from deploy.verification.order_versions import line_versions, statements
 from deploy.verification.verdict import InsufficientDataError, Violation, violation
 
 EFFECTS = {
@@ -60,7 +59,15 @@ SUPERSEDED_BY = {
 
 
 def _is_superseded(history: History, fact: Fact) -> bool:
+    if fact.type in ("item.received", "item.inspected") and _is_kept(history, fact):
+        return True
     return bool(history.about(fact.issue, "issue.cancelled", *SUPERSEDED_BY.get(fact.type, ())))
+
+
+def _is_kept(history: History, count: Fact) -> bool:
+    """Return true for a count that names an issue without a report: it is kept and shown, as `counted_goods` checks."""
+    shown = (str(fact.data.get("detail")) for fact in history.of("anomaly.detected"))
+    return not history.about(count.issue, "issue.reported") and any(count.issue in detail for detail in shown)
 
 
 PENDING = ("issue.details_requested", "issue.review_requested")
@@ -89,6 +96,19 @@ def _points_lost(history: History) -> Iterator[Violation]:
             yield violation(f"issue {fact.issue}: resolved, and points were neither granted nor withheld", fact)
 
 
+ONCE_PER_ROUND = (
+    ("replacement.ordered", "replacement_id", ()),
+    (
+        "collection.requested",
+        "collection_id",
+        ("collection.cancelled", "item.return_ordered", "replacement.shipment_changed"),
+    ),
+    ("refund.requested", "refund_id", ("refund.reversed",)),
+)
+"""Orders to partners, one in each round of an issue, and what makes room for one more: cancelled, something else sent
+back, a replacement that did not leave after all, money that came back."""
+
+
 def nothing_twice(history: History) -> Iterator[Violation]:
     """One effect per cause, however often an event repeats on the wire."""
     yield from _same_id_other_content(history.facts)
@@ -96,13 +116,9 @@ def nothing_twice(history: History) -> Iterator[Violation]:
         rounds = 1 + sum(
             fact.type in ("issue.reopened", "replacement.rejected", "replacement.cancelled") for fact in facts
         )
-        for kind, name, ends in (
-            ("replacement.ordered", "replacement_id", ()),
-            ("collection.requested", "collection_id", ("collection.cancelled", "collection_id")),
-            ("refund.requested", "refund_id", ("refund.reversed", "transaction_id")),
-        ):
-            orders = {fact.data[name]: fact for fact in facts if fact.type == kind}
-            ended = {fact.data[ends[1]] for fact in facts if fact.type == ends[0]} if ends else set()
+        for kind, id_field, ends in ONCE_PER_ROUND:
+            orders = {fact.data[id_field]: fact for fact in facts if fact.type == kind}
+            ended = {_end_of_round(fact) for fact in facts if fact.type in ends and fact.data.get("called_off", True)}
             if len(orders) > rounds + len(ended):
                 yield violation(f"issue {issue}: {len(orders)} times {kind}", *orders.values())
         yield from _more_than_one(issue, [fact for fact in facts if fact.type == "issue.accepted"], rounds=1)
@@ -112,6 +128,11 @@ def nothing_twice(history: History) -> Iterator[Violation]:
         [fact for fact in history.of("refund.completed") if not fact.data.get("transaction_id")], "refund_id"
     )
     yield from _mailed_twice(history)
+
+
+def _end_of_round(fact: Fact) -> tuple[str, str]:
+    names = ("return_id", "transaction_id", "collection_id", "shipment_id")
+    return fact.type, next((str(fact.data[name]) for name in names if fact.data.get(name)), "")
 
 
 def _same_id_other_content(facts: Iterable[Fact]) -> Iterator[Violation]:
@@ -141,99 +162,6 @@ def _mailed_twice(history: History) -> Iterator[Violation]:
         if mail["message_id"] in seen:
             yield Violation("the same notice was mailed twice", (str(dict(mail)),))
         seen.add(mail["message_id"])
-
-
-REQUIRED_ORDER = (
-    ("issue.reported", "issue.accepted"),
-    ("issue.accepted", "issue.replacement_ordered"),
-    ("issue.replacement_ordered", "issue.replacement_promised"),
-    ("issue.replacement_ordered", "issue.replacement_shipped"),
-    ("issue.replacement_shipped", "issue.replacement_delivered"),
-    ("issue.collection_requested", "issue.collection_booked"),
-    ("issue.collection_booked", "issue.collected"),
-    ("issue.item_received", "issue.item_inspected"),
-    ("issue.refund_requested", "issue.refunded"),
-)
-"""On `issues`, an event of the right type never precedes one of the left type."""
-
-
-def in_order_per_issue(history: History) -> Iterator[Violation]:
-    """On `issues`, the facts of one issue are in one partition and in the order of their causes."""
-    accounts = remaining_accounts(history)
-    for issue, facts in history.issues():
-        issue_facts = in_write_order(fact for fact in facts if fact.topic == "issues")
-        exceptions = _out_of_order_at_partner(facts)
-        if _is_scattered(issue_facts, accounts):
-            yield violation(f"issue {issue}: its facts are in several partitions", *issue_facts)
-        for earlier, later in REQUIRED_ORDER:
-            if (earlier, later) not in exceptions:
-                yield from _swapped(issue, issue_facts, earlier, later)
-        yield from _versions(issue, issue_facts)
-    yield from _timeline(history)
-
-
-def _is_scattered(facts: Iterable[Fact], accounts: Mapping[str, str]) -> bool:
-    """Return whether facts of one customer are in several partitions; those of merged accounts have one each."""
-    places = {(str(fact.data.get("customer_id")), fact.partition) for fact in facts}
-    customers = {customer for customer, _ in places}
-    people = {accounts.get(customer, customer) for customer in customers}
-    return len({partition for _, partition in places}) > 1 and (len(people) > 1 or len(places) > len(customers))
-
-
-def _out_of_order_at_partner(facts: Iterable[Fact]) -> set[tuple[str, str]]:
-    """Pairs that the partner itself published in the other order, or of which the earlier one came too late to
-    count."""
-    causes = {effect: fact for cause, (effect, _) in EFFECTS.items() for fact in facts if fact.type == cause}
-    return {
-        (earlier, later)
-        for earlier, later in REQUIRED_ORDER
-        if later in causes and _same_partner_topic(earlier, later) and _is_after(causes.get(earlier), causes[later])
-    }
-
-
-def _same_partner_topic(earlier: str, later: str) -> bool:
-    """Return true if one partner publishes both on one topic."""
-    causes = {effect: cause for cause, (effect, _) in EFFECTS.items()}
-    return causes.get(earlier, "").partition(".")[0] == causes[later].partition(".")[0]
-
-
-def _is_after(fact: Fact | None, other: Fact) -> bool:
-    """Return true if `fact` is missing or behind the other one."""
-    if fact is None:
-        return True
-    return (fact.topic, fact.partition) == (other.topic, other.partition) and fact.offset > other.offset
-
-
-def _swapped(issue: str, facts: list[Fact], earlier: str, later: str) -> Iterator[Violation]:
-    first = next((index for index, fact in enumerate(facts) if fact.type == later), None)
-    if first is not None and not any(fact.type == earlier for fact in facts[:first]):
-        yield violation(f"issue {issue}: {later} precedes any {earlier}", facts[first])
-
-
-def _versions(issue: str, facts: list[Fact]) -> Iterator[Violation]:
-    known: dict[str, int] = {}
-    for fact in facts:
-        if fact.type in ("issue.replacement_promised", "issue.replacement_delayed"):
-            replacement, version = fact.data["replacement_id"], fact.data["version"]
-            if version <= known.get(replacement, 0):
-                yield violation(f"issue {issue}: promise {version} after promise {known[replacement]}", fact)
-            known[replacement] = version
-
-
-def _timeline(history: History) -> Iterator[Violation]:
-    """Intake's timeline shows the facts of an issue in the order of their partition."""
-    positions = {
-        fact.identity[1]: (fact.partition, fact.offset) for fact in history.unique_facts if fact.topic == "issues"
-    }
-    shown: defaultdict[str, list[str]] = defaultdict(list)
-    for row in history.database("intake").rows("timeline"):
-        if str(row["event_id"]) in positions:
-            shown[str(row["issue_id"])].append(str(row["event_id"]))
-    for issue, events in shown.items():
-        shown_at = [positions[event] for event in events]
-        by_partition = {each: [offset for partition, offset in shown_at if partition == each] for each, _ in shown_at}
-        if any(offsets != sorted(offsets) for offsets in by_partition.values()):
-            yield Violation(f"issue {issue}: its timeline is out of order", tuple(events))
 
 
 def no_silence(history: History) -> Iterator[Violation]:
@@ -287,58 +215,3 @@ def _unshipped(history: History) -> dict[str, Fact]:
     }
     left = {fact.order for fact in history.of("customer.decided") if fact.data["choice"] == "cancel"}
     return {fact.order: fact for fact in history.of("order.placed") if fact.order not in gone | left}
-
-
-def one_trace(history: History) -> Iterator[Violation]:
-    """From the report to its effects within ten minutes, all records carry the trace of the report.
-
-    An event type that never carries a trace proves nothing (tracing is off at its producer). A later request about the
-    issue, such as a withdrawal, begins a trace of its own.
-    """
-    traced = {fact.issue: _trace(fact) for fact in history.of("issue.reported") if _trace(fact)}
-    if not traced:
-        raise InsufficientDataError("no report carries a trace context; set OTEL_EXPORTER_OTLP_ENDPOINT")
-    followers = ("issue.accepted", "replacement.ordered", "refund.requested", "notice.sent")
-    silent = {kind for kind in followers if not any(map(_trace, history.of(kind)))}
-    for issue, trace in traced.items():
-        start = history.about(issue, "issue.reported")[0]
-        for fact in history.about(issue, *(kind for kind in followers if kind not in silent)):
-            soon = fact.event_time - start.event_time < timedelta(minutes=10)
-            if fact.type == "issue.accepted" and fact.event_time != start.event_time:
-                continue  # accepted by a later request, such as the photo that was missing; it has a trace of its own
-            if not soon or _trace(fact) == trace or _follows_a_decision(history, issue, fact):
-                continue
-            if not _follows_a_wait(history, issue, fact):
-                yield violation(f"issue {issue}: {fact.type} is not in the trace of the report", start, fact)
-
-
-def _trace(fact: Fact) -> str:
-    parts = fact.headers.get("traceparent", "").split("-")
-    return parts[1] if len(parts) == 4 else ""
-
-
-def _follows_a_decision(history: History, issue: str, fact: Fact) -> bool:
-    """Return true if the fact is in the trace of a decision of staff, or of a customer who withdraws."""
-    decided = history.about(issue, "issue.staff_decided", "issue.staff_decision_applied")
-    earlier = [each for each in decided if each.written_at <= fact.written_at]
-    return bool(_trace(fact)) and any(_trace(each) == _trace(fact) for each in earlier)
-
-
-def _follows_a_wait(history: History, issue: str, fact: Fact) -> bool:
-    """Return true if the fact follows from a wait, where a new trace with a link to the old one is right."""
-    if history.roots is not None:
-        # With collected spans the link is required; the first span may be lost with its process.
-        return bool(_trace(fact)) and bool(history.roots.get(_trace(fact), {""}))
-    if _ends_the_wait_for_a_date(history, issue, fact):
-        return bool(_trace(fact))
-    earlier = [each for each in history.about(issue) if each.written_at <= fact.written_at]
-    return bool(_trace(fact)) and any(_trace(each) == _trace(fact) and each is not fact for each in earlier)
-
-
-def _ends_the_wait_for_a_date(history: History, issue: str, fact: Fact) -> bool:
-    """Return true for the answer to a report after the time until which it waited for the warehouse's date: a timer
-    begins its trace, and the notice may be the first record in it.
-    """
-    ordered = history.about(issue, "issue.replacement_ordered")
-    waits = [parse_time(each.data["date_expected_at"]) for each in ordered if each.data.get("date_expected_at")]
-    return fact.data.get("kind") == "issue_accepted" and any(until <= fact.event_time for until in waits)

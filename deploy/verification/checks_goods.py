@@ -157,19 +157,26 @@ def counted_units(history: History) -> Iterator[Violation]:
         )
         goods = any(line.get("requires_shipping", True) for line in accepted[0].data["lines"])
         if fetched or (goods and accepted[0].data["reason"] == "changed_mind"):
-            yield from _after_receipt(issue, _receipts(history, facts), accepted[0], refunds, paid)
+            yield from _after_receipt(issue, _receipts(history, issue, facts), accepted[0], refunds, paid)
 
 
-def _receipts(history: History, facts: Iterable[Fact]) -> list[Fact]:
-    """Counts of the warehouse that name this issue, and counts of it at the time of a box without papers."""
-    boxes = [fact for fact in history.of("item.received") if not fact.issue and fact.data.get("received_at")]
+def _receipts(history: History, issue: str, facts: Iterable[Fact]) -> list[Fact]:
+    """Counts of the warehouse that name this issue, counts of it at the time of another box, and units that staff took
+    for received: the customer had handed them over."""
+    boxes = [fact for fact in history.of("item.received") if fact.issue != issue and fact.data.get("received_at")]
     times = {parse_time(fact.data["received_at"]) for fact in boxes}
-    return [
-        fact
-        for fact in facts
-        if fact.type == "item.received"
-        or (fact.type == "issue.item_received" and times and parse_time(fact.data["received_at"]) in times)
-    ]
+    decided = {_trace_of(fact) for fact in facts if fact.type == "issue.staff_decision_applied"} - {""}
+
+    def is_counted(fact: Fact) -> bool:
+        at = fact.data.get("received_at")
+        return bool(at and parse_time(at) in times) or _trace_of(fact) in decided
+
+    effects = [fact for fact in facts if fact.type == "issue.item_received" and is_counted(fact)]
+    return [*(fact for fact in facts if fact.type == "item.received"), *effects]
+
+
+def _trace_of(fact: Fact) -> str:
+    return fact.headers.get("traceparent", "")[:35]
 
 
 def _after_receipt(

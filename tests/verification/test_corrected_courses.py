@@ -7,8 +7,17 @@ import pytest
 
 from deploy.verification.auditor import CHECKS
 from deploy.verification.verdict import run_check
-from tests.verification.histories import ISSUE, HistoryBuilder, merged_history, refund_history, valid_history
-from tests.verification.tampering import with_event
+from tests.verification.histories import (
+    ISSUE,
+    LINE,
+    START,
+    TRACE,
+    HistoryBuilder,
+    merged_history,
+    refund_history,
+    valid_history,
+)
+from tests.verification.tampering import OTHER, OTHER_TRACE, with_event
 
 YEN = {"amount": "1000", "currency": "JPY"}
 
@@ -102,3 +111,52 @@ def test_money_that_went_back_twice_at_one_moment_is_a_matter_of_staff(hours: fl
     story = with_event(refund_history(), "payment.events", "payment.charged_back", hours, **back)
     story = with_event(story, "issues", "issue.review_requested", 100.5, issue_id=ISSUE, order_id="S1", cause=cause)
     assert len(violations("refunded_within_paid", story)) == found
+
+
+def booked_late(attempt: int) -> HistoryBuilder:
+    """A history in which the only booking has no effect: the collection was requested a second time before it."""
+    story = valid_history().without("issue.collection_booked").with_data("collection.booked", attempt=attempt)
+    again = {"issue_id": ISSUE, "order_id": "S1", "collection_id": "c1", "earliest_date": "2026-03-07", "attempt": 2}
+    return with_event(story, "carrier.orders", "collection.requested", 96.5, **again)
+
+
+def test_a_booking_of_a_former_request_is_not_due_before_the_collection() -> None:
+    assert not any("precedes" in each for each in violations("in_order_per_issue", booked_late(attempt=1)))
+    assert any("precedes" in each for each in violations("in_order_per_issue", booked_late(attempt=2)))
+
+
+def collected_again(after: str) -> HistoryBuilder:
+    """A history in which the goods are collected a second time, after this event of a partner."""
+    ids = {"issue_id": ISSUE, "order_id": "S1"}
+    story = with_event(valid_history(), "warehouse.orders", after, 152, **ids, return_id="x1", receipt_id="gate-1")
+    again = {"collection_id": "c2", "earliest_date": "2026-03-09", "attempt": 2}
+    return with_event(story, "carrier.orders", "collection.requested", 152, **ids, **again)
+
+
+def test_goods_are_collected_again_once_something_else_was_sent_back() -> None:
+    assert violations("nothing_twice", collected_again("item.return_ordered")) == []
+    assert violations("nothing_twice", collected_again("replacement.readdressed"))
+
+
+def counted_by_staff(trace: str) -> HistoryBuilder:
+    """A history in which staff take lost goods for received, by a decision with this trace."""
+    story = refund_history()
+    story.add("issues", "issue.staff_decision_applied", 100, trace, issue_id=ISSUE, action="approve_review")
+    return story.without("item.received")
+
+
+def test_goods_that_staff_take_for_received_are_counted() -> None:
+    assert violations("counted_units", counted_by_staff(TRACE)) == []
+    assert violations("counted_units", counted_by_staff(OTHER_TRACE))
+
+
+def other_papers(**shown: str) -> HistoryBuilder:
+    """A history with a box that names an issue of nobody."""
+    box = {"issue_id": OTHER, "lines": [LINE], "received_at": START.isoformat(), "receipt_id": "gate-9"}
+    story = with_event(valid_history(), "warehouse.events", "item.received", 151, **box)
+    return with_event(story, "anomalies", "anomaly.detected", 151, thing="count:gate-9", **shown)
+
+
+def test_a_box_that_names_an_issue_of_nobody_is_kept_and_shown() -> None:
+    assert violations("nothing_lost", other_papers(detail=f"issue {OTHER}")) == []
+    assert violations("nothing_lost", other_papers(detail="issue of somebody"))
