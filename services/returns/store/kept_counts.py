@@ -61,11 +61,10 @@ _OF_NEW_ORDERS = """
     ORDER BY kept_at, coalesce(body ->> 'received_at', body ->> 'inspected_at')"""
 # An inspection names the count of its box, which may have found its case later than the inspection came.
 _INSPECTIONS = """
-    SELECT count_id, issue_id FROM kept_counts
+    SELECT count_id, body FROM kept_counts
     WHERE matched_at IS NULL AND settled_at IS NULL AND body ->> 'receipt_id' = $1
       AND body ->> 'inspected_at' IS NOT NULL
     ORDER BY kept_at"""
-_ISSUE_OF_RECEIPT = "SELECT issue_id FROM kept_counts WHERE count_id = $1 AND matched_at IS NOT NULL"
 # Locked, because two cases may be asked to take one count at the same time.
 _LOAD = """
     SELECT count_id, body, is_last_choice, settled_at IS NOT NULL AS is_settled,
@@ -102,7 +101,9 @@ class KeptCounts:
         """Keep and match counts, mark those that were counted, and wake new cases whose counts came first."""
         kept = [record for record in records if isinstance(record, CountKept)]
         matched = [record for record in records if isinstance(record, CountMatched)]
-        locked = {name for record in kept for name in _names(record.count)} | {record.count_id for record in matched}
+        locked = {name for record in kept for name in _names(record.count)} | {
+            record.receipt_id for record in matched if record.receipt_id
+        }
         locked |= opened.keys() | {case.order_id for case in opened.values()}
         if locked:
             await lock_issues(conn, locked)
@@ -110,7 +111,8 @@ class KeptCounts:
             await self._keep(conn, record)
         for taken in matched:
             await conn.execute(_MATCHED, taken.count_id, str(taken.issue_id))
-            await self._bring_inspections(conn, taken)
+            if taken.receipt_id:
+                await self._bring_inspections(conn, taken)
         for settled in (record for record in records if isinstance(record, CountSettled)):
             await conn.execute(_SETTLED, settled.count_id, settled.at, settled.staff, settled.comment)
         if opened:
@@ -132,9 +134,11 @@ class KeptCounts:
 
     async def _bring_inspections(self, conn: Connection, matched: CountMatched) -> None:
         """Give a case the kept inspections of a box that it has counted."""
-        for row in await conn.fetch(_INSPECTIONS, matched.count_id):
-            await conn.execute(_ASSIGN, row["count_id"], str(matched.issue_id), False)
-            await conn.execute(_WAKE, str(matched.issue_id), count_timer(row["count_id"]), matched.at, matched.trace)
+        for row in await conn.fetch(_INSPECTIONS, matched.receipt_id):
+            found = await self._find_case(conn, _COUNT.validate_json(row["body"]))
+            if found:
+                await conn.execute(_ASSIGN, row["count_id"], str(found.issue_id), False)
+                await conn.execute(_WAKE, str(found.issue_id), count_timer(row["count_id"]), matched.at, matched.trace)
 
     async def _keep(self, conn: Connection, record: CountKept) -> None:
         issues, orders = issues_named(record.count), orders_named(record.count)
@@ -145,9 +149,9 @@ class KeptCounts:
         if status.endswith(" 0"):
             return  # the same count again
         found = await self._find_case(conn, record.count, record.from_issue)
-        target = found.issue_id if found else record.from_issue or await self._issue_of_box(conn, record.count)
+        target = found.issue_id if found else record.from_issue
         if target:
-            await conn.execute(_ASSIGN, record.count_id, str(target), found is None and record.from_issue is not None)
+            await conn.execute(_ASSIGN, record.count_id, str(target), found is None)
             await conn.execute(_WAKE, str(target), count_timer(record.count_id), record.at, record.trace)
 
     async def _find_case(self, conn: Connection, count: Count, beside: UUID | None = None) -> Case | None:
@@ -156,13 +160,6 @@ class KeptCounts:
         rows = await conn.fetch(_CANDIDATES, issues, list(orders_named(count)), marks)
         cases: list[Case] = [CASE_DOCUMENT.validate_json(row["body"]) for row in rows]
         return match_count(count, cases, beside)
-
-    async def _issue_of_box(self, conn: Connection, count: Count) -> UUID | None:
-        """Return the issue whose case has counted the box that an inspection names."""
-        if not isinstance(count, ItemInspected) or count.receipt_id is None:
-            return None
-        issue_id = await conn.fetchval(_ISSUE_OF_RECEIPT, count.receipt_id)
-        return UUID(issue_id) if issue_id else None
 
 
 def _names(count: Count) -> set[str]:

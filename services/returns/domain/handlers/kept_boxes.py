@@ -79,7 +79,8 @@ def _answer(event: CountStaffDecided, code: str | None, now: datetime) -> CountS
 def _count(decision: CaseDecision, count_id: str, kept: KeptCount) -> None:
     issue_id = decision.case.issue_id
     cause = anomaly_cause(SERVICE, COUNT_WITHOUT_CASE, count_thing(count_id))
-    decision.emit(CountMatched(count_id, issue_id, decision.now))
+    receipt_id = kept.count.receipt_id if isinstance(kept.count, warehouse.ItemReceived) else None
+    decision.emit(CountMatched(count_id, issue_id, decision.now, receipt_id))
     decision.emit(AnomalyCleared(cause=cause, issue_id=issue_id, cleared_at=decision.now))
     if isinstance(kept.count, warehouse.ItemReceived):
         receipts.received(decision, kept.count, is_last_choice=kept.is_last_choice)

@@ -49,11 +49,12 @@ class CountKept(Record):
 
 @dataclass(frozen=True, slots=True)
 class CountMatched(Record):
-    """A kept count was counted by a case."""
+    """A kept count was counted by a case. `receipt_id` is the warehouse's number of a box, if this was one."""
 
     count_id: str
     issue_id: UUID
     at: datetime
+    receipt_id: str | None = None
     trace: str | None = None
 
 
