@@ -1,28 +1,15 @@
-"""Confidence intervals of shares and of net promoter scores, 95 % by default.
+"""Confidence interval of net promoter scores, 95 % by default.
 
-Shares: E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22 (1927), 209-212.
-Net promoter score: the difference of two shares of one sample, combined from their Wilson intervals with the
-correlation of shares of one sample: R. G. Newcombe, "Improved confidence intervals for the difference between
-binomial proportions based on paired data", Statistics in Medicine 17 (1998), 2635-2650. Chosen over the normal
-interval, which degenerates to a point if all answers are equal.
+The score is the difference of two shares of one sample, combined from their Wilson intervals with the correlation of
+shares of one sample: R. G. Newcombe, "Improved confidence intervals for the difference between binomial proportions
+based on paired data", Statistics in Medicine 17 (1998), 2635-2650. Chosen over the normal interval, which degenerates
+to a point if all answers are equal.
 """
 
 from dataclasses import dataclass
 from math import sqrt
 
-Z_95 = 1.959963984540054
-"""The two-sided 95 % point of the normal distribution."""
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """`part` of `whole` with its interval. For an empty whole the share is None and the interval is [0, 1]."""
-
-    part: int
-    whole: int
-    share: float | None
-    low: float
-    high: float
+from libs.common.decisions.intervals import Z_95, share
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,20 +22,6 @@ class Nps:
     score: float | None
     low: float
     high: float
-
-
-def share(part: int, whole: int, z: float = Z_95) -> Share:
-    """Return the share with its Wilson interval. Raises `ValueError` if part is not between 0 and whole."""
-    if not 0 <= part <= whole:
-        raise ValueError(f"part: {part} is not between 0 and {whole}")
-    if not whole:
-        return Share(0, 0, None, 0.0, 1.0)
-    proportion, weight = part / whole, z * z / whole
-    center = (proportion + weight / 2) / (1 + weight)
-    spread = z / (1 + weight) * sqrt(proportion * (1 - proportion) / whole + weight / (4 * whole))
-    return Share(
-        part, whole, proportion, max(0.0, min(center - spread, proportion)), min(1.0, max(center + spread, proportion))
-    )
 
 
 def nps(promoters: int, passives: int, detractors: int, z: float = Z_95) -> Nps:

@@ -5,7 +5,8 @@ from datetime import date, datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from services.intake.insights.intervals import Nps, Share
+from libs.common.decisions.intervals import Share
+from services.intake.insights.intervals import Nps
 
 
 @dataclass(frozen=True, slots=True)

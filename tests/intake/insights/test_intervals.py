@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.intake.insights.intervals import nps, share
+from libs.common.decisions.intervals import share
+from services.intake.insights.intervals import nps
 
 
 @pytest.mark.parametrize(

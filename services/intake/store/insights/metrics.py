@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
+from libs.common.decisions.intervals import share
 from libs.common.postgres.pool import Connection
-from services.intake.insights.intervals import nps, share
+from services.intake.insights.intervals import nps
 from services.intake.insights.schemas import (
     DailyMetrics,
     DurationStats,
