@@ -12,7 +12,15 @@ from libs.common.privacy.customer_merges import CustomerMerges
 from libs.common.privacy.erasure import Erasures
 from libs.common.runtime.service import Service
 from services.delivery_notify.domain.decide import OVERDUE, PUBLISHES, SUBSCRIBES
-from services.delivery_notify.http import bounces, consents, notices, ops, preferences, promise_integrity
+from services.delivery_notify.http import (
+    bounces,
+    consents,
+    notices,
+    ops,
+    preferences,
+    promise_accuracy,
+    promise_integrity,
+)
 from services.delivery_notify.http.pages import choice_page, sent_mail_page, unsubscribe_page
 from services.delivery_notify.http.pages.rendering import open_renderer
 from services.delivery_notify.metrics import add_metrics
@@ -65,7 +73,7 @@ def create_app(settings: NotifySettings | None = None) -> FastAPI:
     template_lint.check(renderer)
     add_senders(service, settings, renderer, calendar, conversations)
     pages = open_renderer(settings.public_url, settings.sender_name, settings.zone)
-    add_metrics(service.metrics)
+    add_metrics(service.metrics, settings.zone)
     app = service.create_app(
         notices.router,
         choice_page.router,
@@ -73,6 +81,7 @@ def create_app(settings: NotifySettings | None = None) -> FastAPI:
         preferences.router,
         consents.router,
         promise_integrity.router,
+        promise_accuracy.router,
         ops.router,
         bounces.router,
         sent_mail_page.router,

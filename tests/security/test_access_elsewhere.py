@@ -50,6 +50,7 @@ ACCESS: dict[str, dict[str, str]] = {
         "POST /v1/customers/{customer_id:path}/consents": "storefront ops",
         "GET /v1/promises/integrity": "ops",
         "PUT /v1/promises/integrity": "ops",
+        "GET /v1/promises/accuracy": "ops",
         "GET /ops/staff-notices": "ops",
         "POST /ops/addresses/allow": "ops",
         "POST /v1/mail-reports": "ops",

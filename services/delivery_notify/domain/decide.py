@@ -76,6 +76,7 @@ from services.delivery_notify.domain.conversation import Conversation
 from services.delivery_notify.domain.customer_questions import CustomerAnswered, on_answer, on_answer_deadline
 from services.delivery_notify.domain.event_buffer import Handler, after_placement
 from services.delivery_notify.domain.issues import for_thread
+from services.delivery_notify.domain.promise_outcomes import outcome_changes
 from services.delivery_notify.domain.promise_renewal import on_overdue
 from services.delivery_notify.domain.promises import DELIVERY, SHIP
 from services.delivery_notify.domain.request_outcomes import on_change_answered
@@ -199,6 +200,7 @@ def decide(
     changed = decision.state is not before
     if changed:
         preorders.schedule_reports(decision)
+        decision.emit(*outcome_changes(before, decision.state, min(event.time, now)))
     decision.emit(*staff_notices_for(payload, decision.facts, now))
     fired: str | None = payload.name if kind is TimerFired else None
     if changed or fired:

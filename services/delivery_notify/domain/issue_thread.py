@@ -35,6 +35,8 @@ class ReplacementShipment:
     confirmed_version: int = 0
     superseded_version: int = 0
     shipped: bool = False
+    shipped_at: datetime | None = None
+    carrier: str | None = None
     times_unshipped: int = 0
     date_known_by: date | None = None
     date_number: int = 0

@@ -45,7 +45,8 @@ class Line:
     """One order line: quantities, preorder stage, ship and delivery promise.
 
     `accepted_open_wait`: the customer agreed to wait without a date. `consent_lapses_at`: silence cancels then.
-    `stated_at` is the time of the statement that set name and quantity. `warehouse` ships the line, if known.
+    `stated_at` is the time of the statement that set name and quantity. `warehouse` ships the line, `carrier` took
+    its newest parcel, if known.
     """
 
     line_id: str
@@ -67,6 +68,8 @@ class Line:
     stated_at: datetime | None = None
     requires_shipping: bool = True
     warehouse: str | None = None
+    product_group: str | None = None
+    carrier: str | None = None
 
     @property
     def open(self) -> bool:

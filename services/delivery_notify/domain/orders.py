@@ -149,6 +149,7 @@ def _new_line(
         stated_at=stated_at,
         requires_shipping=ordered.requires_shipping,
         warehouse=ordered.warehouse,
+        product_group=ordered.product_group,
     )
     if not ordered.requires_shipping:
         return replace(line, shipped=line.quantity, delivered=line.quantity)
@@ -219,9 +220,12 @@ def on_order_shipped(decision: ConversationDecision, event: OrderShipped) -> Non
         return
     decision.change(shipments=shipments)
     _report_unknown_lines(decision, event.lines, "shipped")
+    line_ids = frozenset(line.line_id for line in event.lines)
+    if event.carrier:
+        parcel = [line for line in decision.state.lines if line.line_id in line_ids]
+        decision.put_lines(replace(line, carrier=event.carrier) for line in parcel)
     _recount(decision)
     _end_notices(decision, "shipped")
-    line_ids = frozenset(line.line_id for line in event.lines)
     day = event.expected_delivery_date
     on_shipped(decision, line_ids, StatedDate(day, event.shipped_at, _source(event)) if day else None)
 

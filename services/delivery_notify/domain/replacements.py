@@ -126,7 +126,8 @@ def on_replacement_shipped(decision: ConversationDecision, thread: IssueThread, 
         return
     _supersede(decision, thread, "shipped", "shipped")
     shipment = same or ReplacementShipment(event.replacement_id, event.expected_delivery_date)
-    thread = _with_shipment(decision, thread, replace(shipment, shipped=True), thread.past_replacements)
+    shipped = replace(shipment, shipped=True, shipped_at=event.shipped_at, carrier=event.carrier)
+    thread = _with_shipment(decision, thread, shipped, thread.past_replacements)
     facts = NoticeFacts(
         day=event.expected_delivery_date,
         carrier=event.carrier,

@@ -35,6 +35,7 @@ from services.delivery_notify.domain.notices import (
     PointsDecided,
     PromiseMade,
 )
+from services.delivery_notify.domain.promise_outcomes import PromiseOutcome
 from services.delivery_notify.domain.routing import RecipientContact
 from services.delivery_notify.domain.staff_notices import StaffNoticeCreated
 from services.delivery_notify.policy.notification_rules import NotificationRules
@@ -120,6 +121,7 @@ class Conversations:
         await self.table.save(conn, changed)
         moved = await contacts.save_contacts(conn, rows[ContactRecorded])
         await promises.save_promises(conn, rows[PromiseMade])
+        await promises.save_outcomes(conn, rows[PromiseOutcome])
         await _save_addresses(conn, rows[AddressRequested])
         created = [*rows[NoticeCreated], *(notice for notice, _ in moved)]
         await _save_notices(conn, created, {notice.notice_id: digest for notice, digest in moved})

@@ -1,4 +1,4 @@
-"""SQL of the promise ledger: append-only promises, and when and where each was announced."""
+"""SQL of the promise ledger: append-only promises, when and where each was announced, and its outcome so far."""
 
 from collections.abc import Sequence
 
@@ -8,6 +8,7 @@ from libs.common.events.notices import PromiseRef
 from libs.common.postgres.batch import columns
 from libs.common.postgres.pool import Connection
 from services.delivery_notify.domain.notices import PromiseMade
+from services.delivery_notify.domain.promise_outcomes import PromiseOutcome
 
 REFS = TypeAdapter(tuple[PromiseRef, ...])
 
@@ -49,6 +50,30 @@ async def save_promises(conn: Connection, rows: Sequence[PromiseMade]) -> None:
             for row in rows
         ]
         await conn.execute(_PROMISES, *columns(values))
+
+
+# The first end counts, until the thing is owed again.
+_OUTCOMES = """
+    INSERT INTO promise_outcomes AS known
+        (order_id, subject, subject_id, warehouse, carrier, product_group, done_at, ended_at)
+    SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[],
+                         $8::timestamptz[])
+    ON CONFLICT (order_id, subject, subject_id) DO UPDATE SET
+        (warehouse, carrier, product_group, done_at, ended_at) = (
+        coalesce(excluded.warehouse, known.warehouse), coalesce(excluded.carrier, known.carrier),
+        coalesce(excluded.product_group, known.product_group), excluded.done_at,
+        CASE WHEN excluded.ended_at IS NOT NULL THEN coalesce(known.ended_at, excluded.ended_at) END)"""
+
+
+async def save_outcomes(conn: Connection, rows: Sequence[PromiseOutcome]) -> None:
+    """Save the newest outcome of each subject; rows are locked in the order of their keys."""
+    if rows:
+        newest = {(row.order_id, row.subject, row.subject_id): row for row in rows}
+        values = [
+            (*key, row.warehouse, row.carrier, row.product_group, row.done_at, row.ended_at)
+            for key, row in sorted(newest.items(), key=lambda each: each[0])
+        ]
+        await conn.execute(_OUTCOMES, *columns(values))
 
 
 async def list_promises(conn: Connection, order_id: str) -> list[dict[str, object]]:
