@@ -127,7 +127,7 @@ class PageSettings(OpenIdSettings, CalendarSettings):
     desk_session_hours: Annotated[int, Field(ge=1, le=24 * 30)] = 12
     """Hours after which a desk session ends in any case."""
     ops_urls: Annotated[dict[str, str], NoDecode, BeforeValidator(_parse_urls)] = Field(default_factory=dict)
-    """Addresses of the other services for their dead letters: returns=http://returns:8000,..."""
+    """Addresses of the other services for their dead letters and figures: returns=http://returns:8000,..."""
     ops_key: SecretStr | None = None
     """API key of the desk for their ops routes."""
     notices_url: Url | None = None

@@ -1,9 +1,9 @@
-"""Client for the dead letters of all services: list, show, replay and discard.
+"""Client for the ops routes of all services: dead letters to list, show, replay and discard, and figures to show.
 
 It calls the ops routes of the other services over HTTP with the ops key. Rejected: a list built from the
 `<service>.dead-letters` topics, which lack later replays and who requested them; and a command topic, because the
-consumer that had to read it may be the one that halted. This is the only call from intake to another service and
-carries no business facts; a service that does not answer is shown as unreachable.
+consumer that had to read it may be the one that halted. These are the only calls from intake to another service, and
+no decision depends on them; a service that does not answer is shown as unreachable.
 """
 
 import asyncio
@@ -86,6 +86,10 @@ class DeadLetterClient:
                 return await dead_letters.discard(conn, dead_letter_id, staff)
         answer = await self._call("POST", service, f"/ops/dead-letters/{dead_letter_id}/{action}")
         return answer.status_code < 300
+
+    async def read(self, service: str, path: str, member: str) -> dict[str, Any]:
+        """Return the JSON object of another service that has this member. Raises `OpsUnreachableError`."""
+        return _object(service, await self._call("GET", service, path), member)
 
     async def _list(self, service: str) -> DeadLetterListing:
         if service == self.service.name:

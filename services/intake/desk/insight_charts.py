@@ -5,9 +5,10 @@ from markupsafe import Markup
 from libs.common.events.values import Language
 from libs.common.web.translations import Translations
 from services.intake.desk.charts import Bar, bar_chart, week_heatmap
+from services.intake.desk.promise_figures import AccuracyRow
 from services.intake.insights.schemas import DurationStats, NpsGroup, ProductMetrics, Summary
 
-MAX_PRODUCTS, REASON_SEGMENTS = 12, 3
+MAX_PRODUCTS, MAX_PARTIES, REASON_SEGMENTS = 12, 12, 3
 TARGET_HOURS = {"answered": 1.0, "ordered": 4.0, "resolved": 24.0 * 14}
 """The shop's targets from the report to the first response, the replacement order and the resolution."""
 
@@ -56,6 +57,17 @@ class InsightCharts:
             for group in groups if group.nps.score is not None
         ]  # fmt: skip
         return bar_chart(self.text("survey"), rows, minimum=-100.0)
+
+    def promises(self, title: str, groups: list[AccuracyRow]) -> Markup:
+        rows = [
+            Bar(self.party(row), [(100 * row.share, "bar")], f"{row.share:.0%} ({row.kept}/{row.kept + row.missed})",
+                low=100 * row.low, high=100 * row.high)
+            for row in groups[:MAX_PARTIES] if row.share is not None
+        ]  # fmt: skip
+        return bar_chart(title, rows)
+
+    def party(self, row: AccuracyRow) -> str:
+        return self.text("unknown_name") if row.name == "unknown" else row.name
 
     def group(self, group: NpsGroup) -> str:
         return self.text("all") if group.group == "all" else self._reason(group.group)

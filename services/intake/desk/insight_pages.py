@@ -16,6 +16,7 @@ from services.intake.desk.insight_charts import (
     durations_of,
     product_name,
 )
+from services.intake.desk.promise_figures import read_promise_figures
 from services.intake.insights.schemas import MetricsQuery
 from services.intake.store.insights import metrics
 
@@ -31,11 +32,12 @@ async def insights(desk: CurrentDesk, session: Viewer, days: Annotated[int, Quer
     query = MetricsQuery(last - timedelta(days=days - 1), last, zone)
     async with desk.service.pool.acquire() as conn:
         model = await _read_model(conn, query)
+    promises = await read_promise_figures(desk.dead_letters, query.first, last)
     charts = InsightCharts(desk.renderer.templates.translations, session.language)
     durations = list(zip(TARGET_HOURS, durations_of(model["summary"]), TARGET_HOURS.values(), strict=True))
     return desk.renderer.page(
         "insights.html", session, active_page="insights", query=query, days=days, periods=PERIODS, charts=charts,
-        durations=durations, product_name=product_name, answer_count=answer_count, **model,
+        durations=durations, product_name=product_name, answer_count=answer_count, promises=promises, **model,
     )  # fmt: skip
 
 
