@@ -1,8 +1,9 @@
-"""`sakidashi verify promises`: what became of every date that a customer was given, from the topics alone."""
+"""`sakidashi verify promises`: what became of every date that a customer was given, and of how many first dates were
+kept, from the topics alone."""
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Annotated
 from zoneinfo import ZoneInfo
@@ -12,6 +13,7 @@ import typer
 
 from deploy.verification.auditor import read_topics, truncated_topics
 from deploy.verification.evidence import History
+from deploy.verification.promise_accuracy import AccuracyOfGroup, measure_accuracy
 from deploy.verification.promise_integrity import JudgedPromise, Outcome, count_by_day, judge_promises
 from libs.common.config.kafka_security import KafkaSecurity
 from libs.common.config.settings import load
@@ -29,7 +31,8 @@ def main(
     ops_key: Annotated[str, typer.Option(envvar="OPS_KEY", help="Its API key of ops, for --store-at.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """Count promises per day: kept, announced before they broke, broken in silence, released, open.
+    """Count promises per day: kept, announced before they broke, broken in silence, released, open; then the share of
+    first dates kept per warehouse, carrier and product group, with its 95 % interval.
 
     Exit code 1: a promise broke in silence. 2: the figures could not be stored. Topics are only read.
     """
@@ -40,7 +43,14 @@ def main(
         typer.echo(f"warning: {topic} begins after offset 0; older promises are incomplete", err=True)
     judged = judge_promises(history)
     days = count_by_day(judged)
-    typer.echo(json.dumps(_document(days), indent=2) if as_json else _table(days))
+    accuracy = measure_accuracy(history, judged)
+    if as_json:
+        document = {"days": _document(days), "accuracy": [_group(each) for each in accuracy]}
+        typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    else:
+        typer.echo(_table(_day_rows(days)))
+        typer.echo()
+        typer.echo(_table(_accuracy_rows(accuracy)))
     for each in judged:
         if each.outcome is Outcome.SILENT:
             typer.echo(_line(each), err=True)
@@ -56,14 +66,42 @@ def _document(days: Mapping[date, Mapping[Outcome, int]]) -> list[dict[str, obje
     ]
 
 
-def _table(days: Mapping[date, Mapping[Outcome, int]]) -> str:
-    rows = [("day", "made", *Outcome)]
+def _group(group: AccuracyOfGroup) -> dict[str, object]:
+    kept = group.kept
+    return {
+        "by": group.dimension,
+        "subject": group.kind,
+        "name": group.name,
+        "kept": kept.part,
+        "missed": kept.whole - kept.part,
+        "share": kept.share,
+        "low": kept.low,
+        "high": kept.high,
+    }
+
+
+def _accuracy_rows(groups: Sequence[AccuracyOfGroup]) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = [("first dates by", "of", "name", "kept", "missed", "share", "95 % interval")]
+    for each in groups:
+        kept = each.kept
+        interval = f"{kept.low:.1%} to {kept.high:.1%}"
+        counts = (str(kept.part), str(kept.whole - kept.part), f"{kept.share or 0:.1%}")
+        rows.append((each.dimension, each.kind, each.name, *counts, interval))
+    return rows
+
+
+def _day_rows(days: Mapping[date, Mapping[Outcome, int]]) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = [("day", "made", *Outcome)]
     rows += [
         (day.isoformat(), str(sum(counts.values())), *(str(counts[each]) for each in Outcome))
         for day, counts in sorted(days.items())
     ]
     total = {each: sum(counts[each] for counts in days.values()) for each in Outcome}
     rows.append(("total", str(sum(total.values())), *(str(total[each]) for each in Outcome)))
+    return rows
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> str:
     widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
     return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
 

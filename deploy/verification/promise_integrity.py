@@ -39,11 +39,12 @@ class GivenDate:
 
 @dataclass(frozen=True, slots=True)
 class JudgedPromise:
-    """A given date, with the outcome and the record that gave it."""
+    """A given date, with the outcome and the record that gave it; `done_at` is when its thing was done, if it was."""
 
     given: GivenDate
     day: date
     outcome: Outcome
+    done_at: datetime | None = None
 
 
 @dataclass
@@ -80,7 +81,7 @@ def _judge(history: History, subject: Subject, dates: Sequence[GivenDate], ends:
         if each.day is None:
             continue
         later = [other for other in dates[number + 1 :] if other.day != each.day]
-        yield JudgedPromise(each, each.day, _outcome(history, each, later, done, ends.ended[subject]))
+        yield JudgedPromise(each, each.day, _outcome(history, each, later, done, ends.ended[subject]), done)
 
 
 def _outcome(

@@ -42,4 +42,13 @@ def test_kept_promises_are_counted_by_day(facts: list[Fact]) -> None:
     facts += story.facts
     code, output = run("--json")
     zero = {"announced_before": 0, "silent": 0, "released": 0, "open": 0}
-    assert (code, json.loads(output)) == (0, [{"day": "2026-03-03", "made": 1, "kept": 1, **zero}])
+    assert (code, json.loads(output)["days"]) == (0, [{"day": "2026-03-03", "made": 1, "kept": 1, **zero}])
+
+
+def test_the_share_of_first_dates_kept_is_printed_per_warehouse(facts: list[Fact]) -> None:
+    story = ordered(warehouse="osaka")
+    story.add("storefront.orders", "order.shipped", DAY, order_id="S1", lines=[LINE])
+    facts += story.facts
+    assert "warehouse  line    osaka     1       0  100.0%  20.7% to 100.0%" in run()[1]
+    (of_warehouse, of_group) = sorted(json.loads(run("--json")[1])["accuracy"], key=lambda each: -len(each["by"]))[::-1]
+    assert (of_warehouse["name"], of_group["name"]) == ("osaka", "unknown")
