@@ -15,6 +15,7 @@ from services.delivery_notify.domain.decide import OVERDUE, PUBLISHES, SUBSCRIBE
 from services.delivery_notify.http import (
     bounces,
     consents,
+    lateness,
     notices,
     ops,
     preferences,
@@ -29,6 +30,7 @@ from services.delivery_notify.rendering import template_lint
 from services.delivery_notify.rendering.links import InertNoticeLinks, NoticeLinks
 from services.delivery_notify.rendering.renderer import Renderer
 from services.delivery_notify.rendering.shop import Shop
+from services.delivery_notify.sending.lateness_watch import LatenessWatch
 from services.delivery_notify.sending.wiring import add_senders
 from services.delivery_notify.settings import NotifySettings
 from services.delivery_notify.store import preferences as preferences_store
@@ -72,6 +74,7 @@ def create_app(settings: NotifySettings | None = None) -> FastAPI:
     preview = Renderer(calendar, InertNoticeLinks(*addresses), shop, settings.templates_dir)
     template_lint.check(renderer)
     add_senders(service, settings, renderer, calendar, conversations)
+    service.run_in_background("lateness watch", LatenessWatch(service, rules).run)
     pages = open_renderer(settings.public_url, settings.sender_name, settings.zone)
     add_metrics(service.metrics, settings.zone)
     app = service.create_app(
@@ -82,6 +85,7 @@ def create_app(settings: NotifySettings | None = None) -> FastAPI:
         consents.router,
         promise_integrity.router,
         promise_accuracy.router,
+        lateness.router,
         ops.router,
         bounces.router,
         sent_mail_page.router,

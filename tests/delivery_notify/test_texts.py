@@ -23,6 +23,7 @@ STAFF_FACTS = {
     "topic": "issues",
     "cause": "<http 400>",
     "requested": "cancel",
+    "party": "warehouse osaka",
 }
 
 

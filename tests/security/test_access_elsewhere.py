@@ -51,6 +51,7 @@ ACCESS: dict[str, dict[str, str]] = {
         "GET /v1/promises/integrity": "ops",
         "PUT /v1/promises/integrity": "ops",
         "GET /v1/promises/accuracy": "ops",
+        "GET /v1/promises/forecast": "ops",
         "GET /ops/staff-notices": "ops",
         "POST /ops/addresses/allow": "ops",
         "POST /v1/mail-reports": "ops",

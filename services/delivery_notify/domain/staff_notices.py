@@ -26,6 +26,7 @@ class StaffKind(StrEnum):
     CUSTOMER_UNREACHABLE = "customer_unreachable"
     MAIL_BLOCKED = "mail_blocked"
     DEAD_LETTERS = "dead_letters"
+    LATENESS_EXPECTED = "lateness_expected"
 
 
 @dataclass(frozen=True, slots=True)

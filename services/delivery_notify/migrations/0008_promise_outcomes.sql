@@ -13,6 +13,17 @@ CREATE TABLE promise_outcomes (
 );
 CREATE INDEX promises_day ON promises (day);
 
+-- The first date of each subject that its customer was given: the lowest version that was announced.
+CREATE VIEW first_dates AS
+SELECT p.order_id, p.subject, p.subject_id, p.version, p.day
+FROM promises p
+WHERE EXISTS (
+        SELECT FROM promise_notifications t WHERE (t.order_id, t.subject, t.subject_id, t.version)
+            = (p.order_id, p.subject, p.subject_id, p.version))
+    AND NOT EXISTS (
+        SELECT FROM promises q JOIN promise_notifications t USING (order_id, subject, subject_id, version)
+        WHERE (q.order_id, q.subject, q.subject_id) = (p.order_id, p.subject, p.subject_id) AND q.version < p.version);
+
 -- Outcomes of the orders that are known already. Their product groups and carriers were not kept. A line that was
 -- cancelled at an unknown time counts as ended before its date.
 WITH lines AS (

@@ -16,6 +16,17 @@ FILE = Path(__file__).with_name("notification_rules.toml")
 
 
 @dataclass(frozen=True, slots=True)
+class ForecastRules:
+    """Rules of the forecast of lateness: its quantile, the dates of each party that it needs and how far back they go,
+    and how long before the cutoff staff are warned."""
+
+    level: float = 0.8
+    minimum_dates: int = 30
+    history: timedelta = timedelta(days=90)
+    lead: timedelta = timedelta(hours=5)
+
+
+@dataclass(frozen=True, slots=True)
 class NotificationRules:
     """Rules for notices about promises. Cutoffs are local times; renewals, gaps and transit count open days."""
 
@@ -33,6 +44,7 @@ class NotificationRules:
     overdue_grace: timedelta = timedelta(minutes=15)
     deadline_margin: timedelta = timedelta(minutes=1)
     preorder_schedule: str = "half_month"
+    forecast: ForecastRules = ForecastRules()
     handling: HandlingTimes | None = None
     """Ship dates of orders without one; None: they get none."""
 
@@ -103,12 +115,20 @@ class _Preorders(_Section):
     schedule: Literal["half_month", "from_order"]
 
 
+class _Forecast(_Section):
+    level: Annotated[float, Field(gt=0, lt=1)]
+    minimum_dates: Annotated[int, Field(ge=5, le=10_000, strict=True)]
+    history_days: Annotated[int, Field(ge=7, le=365, strict=True)]
+    lead_minutes: Annotated[int, Field(ge=15, le=720, strict=True)]
+
+
 class _RulesFile(_Section):
     ship: _Ship
     delivery: _Delivery
     updates: _Updates
     batching: _Batching
     preorders: _Preorders
+    forecast: _Forecast
 
 
 def load_rules(calendars: Calendars, file: Path = FILE, **changes: Any) -> NotificationRules:
@@ -129,6 +149,12 @@ def load_rules(calendars: Calendars, file: Path = FILE, **changes: Any) -> Notif
         overdue_grace=timedelta(minutes=read.batching.grace_minutes),
         deadline_margin=timedelta(seconds=read.batching.margin_seconds),
         preorder_schedule=read.preorders.schedule,
+        forecast=ForecastRules(
+            read.forecast.level,
+            read.forecast.minimum_dates,
+            timedelta(days=read.forecast.history_days),
+            timedelta(minutes=read.forecast.lead_minutes),
+        ),
     )
     return replace(rules, **{name: value for name, value in changes.items() if value is not None})
 

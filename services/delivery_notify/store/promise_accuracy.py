@@ -21,21 +21,9 @@ COUNTED_DAYS = timedelta(days=30)
 MAX_NAMES = 20
 """Names of one dimension that the metric shows by themselves."""
 
-# First dates: of each subject the lowest version that was announced. $1 and $2 are the days, $3 the subjects, $4 is the
-# time zone, $5 the present day, $6 the dimension.
+# $1 and $2 are the days, $3 the subjects, $4 is the time zone, $5 the present day, $6 the dimension.
 _OUTCOMES = """
-    WITH first_dates AS (
-        SELECT p.order_id, p.subject, p.subject_id, p.version, p.day
-        FROM promises p
-        WHERE p.day BETWEEN $1 AND $2 AND p.subject = ANY ($3)
-          AND EXISTS (
-              SELECT FROM promise_notifications t WHERE (t.order_id, t.subject, t.subject_id, t.version)
-                  = (p.order_id, p.subject, p.subject_id, p.version))
-          AND NOT EXISTS (
-              SELECT FROM promises q JOIN promise_notifications t USING (order_id, subject, subject_id, version)
-              WHERE (q.order_id, q.subject, q.subject_id) = (p.order_id, p.subject, p.subject_id)
-                AND q.version < p.version)),
-    judged AS (
+    WITH judged AS (
         SELECT f.subject,
                coalesce(CASE $6 WHEN 'warehouse' THEN o.warehouse WHEN 'carrier' THEN o.carrier
                                 ELSE o.product_group END, 'unknown') AS name,
@@ -50,7 +38,8 @@ _OUTCOMES = """
                    WHEN o.done_at IS NULL AND f.day >= $5 THEN 'open'
                    ELSE 'missed'
                END AS outcome
-        FROM first_dates f LEFT JOIN promise_outcomes o USING (order_id, subject, subject_id))
+        FROM first_dates f LEFT JOIN promise_outcomes o USING (order_id, subject, subject_id)
+        WHERE f.day BETWEEN $1 AND $2 AND f.subject = ANY ($3))
     SELECT subject, name, outcome, count(*) AS dates FROM judged GROUP BY subject, name, outcome"""
 
 

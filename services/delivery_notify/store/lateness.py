@@ -1,0 +1,50 @@
+"""SQL of the forecast of lateness: past first dates with their delays, and the promises that are due on a day."""
+
+from datetime import date
+from zoneinfo import ZoneInfo
+
+from libs.common.postgres.pool import Connection
+from services.delivery_notify.domain.lateness import DuePromise, FirstDate, Party
+from services.delivery_notify.domain.promise_accuracy import Dimension
+
+MAX_DUE = 20_000
+"""Promises of one day that are looked at, by the order in which they were made."""
+
+# First dates before $2, and those of that day that were kept; a date that was given up is no measure of its party.
+_HISTORY = """
+    SELECT CASE f.subject WHEN 'delivery' THEN 'carrier' ELSE 'warehouse' END AS dimension,
+           coalesce(CASE f.subject WHEN 'delivery' THEN o.carrier ELSE o.warehouse END, 'unknown') AS name,
+           f.day, (o.done_at AT TIME ZONE $3)::date AS done_on
+    FROM first_dates f JOIN promise_outcomes o USING (order_id, subject, subject_id)
+    WHERE f.day BETWEEN $1 AND $2 AND f.subject IN ('line', 'delivery', 'replacement')
+      AND (o.done_at IS NOT NULL OR (o.ended_at IS NULL AND f.day < $2))
+      AND NOT EXISTS (
+          SELECT FROM promises q WHERE (q.order_id, q.subject, q.subject_id) = (f.order_id, f.subject, f.subject_id)
+            AND q.version > f.version AND q.source = 'customer.decided')"""
+_DUE = """
+    SELECT CASE p.subject WHEN 'delivery' THEN 'carrier' ELSE 'warehouse' END AS dimension,
+           coalesce(CASE p.subject WHEN 'delivery' THEN o.carrier ELSE o.warehouse END, 'unknown') AS name,
+           p.order_id, p.day, (c.body ->> 'essential_date')::date AS useful_until
+    FROM promises p
+    JOIN promise_outcomes o USING (order_id, subject, subject_id)
+    JOIN conversations c ON c.key = p.order_id
+    WHERE p.day = $1 AND p.subject IN ('line', 'delivery', 'replacement') AND o.done_at IS NULL AND o.ended_at IS NULL
+      AND NOT EXISTS (
+          SELECT FROM promises q WHERE (q.order_id, q.subject, q.subject_id) = (p.order_id, p.subject, p.subject_id)
+            AND q.version > p.version)
+    ORDER BY p.promised_at, p.order_id, p.subject, p.subject_id LIMIT $2"""
+
+
+async def read_history(conn: Connection, since: date, today: date, zone: ZoneInfo) -> list[FirstDate]:
+    """Return the first dates of these days that were kept or missed so far."""
+    rows = await conn.fetch(_HISTORY, since, today, zone.key)
+    return [FirstDate(Party(Dimension(row["dimension"]), row["name"]), row["day"], row["done_on"]) for row in rows]
+
+
+async def read_due(conn: Connection, today: date) -> list[DuePromise]:
+    """Return the promises of this day that are not kept yet, each with the day until which the order is useful."""
+    rows = await conn.fetch(_DUE, today, MAX_DUE)
+    return [
+        DuePromise(Party(Dimension(row["dimension"]), row["name"]), row["order_id"], row["day"], row["useful_until"])
+        for row in rows
+    ]
