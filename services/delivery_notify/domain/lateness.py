@@ -1,7 +1,7 @@
 """Forecast of lateness: by how many open days a party missed its first dates, and what follows for those of today.
 
 The history is the shop's own: the empirical quantiles of the delay between a first date and the actual shipment, per
-warehouse, or delivery, per carrier. Rejected: a fitted model, whose answer nobody at the shop could follow without a computer.
+warehouse, or delivery, per carrier. Rejected: a fitted model, whose answer nobody at the shop could check on paper.
 Below a minimum of dates there is no forecast. Early counts as punctual, and a date that is still missed counts with its
 delay so far, or a standstill would look punctual.
 
