@@ -14,10 +14,12 @@ from libs.common.postgres.column_keys import ColumnKeyError, ColumnKeys, configu
 from libs.common.postgres.key_register import register, retire_others
 from libs.common.postgres.key_rotation import COMMON_COLUMNS, OUTBOX, EncryptedColumn, rotate, rotate_outbox
 from services.delivery_notify.store import encrypted_columns as delivery_notify
+from services.intake.store import encrypted_columns as intake
 from services.returns.store import encrypted_columns as returns
 
 COLUMNS: dict[str, tuple[EncryptedColumn, ...]] = {
     "delivery_notify": delivery_notify.ENCRYPTED_COLUMNS,
+    "intake": intake.ENCRYPTED_COLUMNS,
     "returns": returns.ENCRYPTED_COLUMNS,
 }
 

@@ -34,6 +34,7 @@ from services.intake.jobs.wiring import add_insights
 from services.intake.metrics import WEBHOOKS, add_metrics
 from services.intake.policy.eligibility_rules import read_rules
 from services.intake.settings import IntakeSettings
+from services.intake.store import order_contacts
 from services.intake.store.anomalies import Anomalies, retention_sweep
 from services.intake.store.customer_merges import move_customer
 from services.intake.store.erasure import erase
@@ -79,7 +80,7 @@ def create_app(settings: IntakeSettings | None = None) -> FastAPI:
     service.add_aggregate(publisher)
     service.add_aggregate(CustomerMerges(move_customer), CustomerMerged)
     service.add_retention(*retention_sweeps(settings.evidence_retention_days, settings.free_text_retention_days))
-    service.add_retention(retention_sweep())
+    service.add_retention(retention_sweep(), order_contacts.retention_sweep(settings.contact_retention_days))
     service.run_in_background("photo cleanup", PhotoCleanup(service, evidence.files).run)
     add_insights(service)
     add_metrics(service.metrics)

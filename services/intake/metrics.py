@@ -30,6 +30,13 @@ WEBHOOKS = Metric(
     "Webhooks of storefronts, by partner and outcome: `published`, or the code of the refusal.",
     ("partner", "outcome"),
 )
+ORDER_LOOKUPS = Metric(
+    "sakidashi.orders.lookups",
+    Kind.COUNTER,
+    "{lookup}",
+    "Uses of the order lookup, by outcome: `found`, `refused`, or `limited` after too many attempts.",
+    ("outcome",),
+)
 
 
 def add_metrics(metrics: ServiceMetrics) -> None:

@@ -120,6 +120,9 @@ class PageSettings(OpenIdSettings, CalendarSettings):
     """Contact of staff for customers: a telephone number with hours, or a mail address. Shown unchanged."""
     embed_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_parse_origins)] = ()
     """Origins that may embed the report form, separated by commas."""
+    order_lookup: Literal["postcode_or_mail", "mail", "off"] = "postcode_or_mail"
+    """Proof, beside the order number, that opens an order without a link: at `/find`. A label on a parcel shows the
+    postcode; `mail` accepts the mail address of the order only."""
     desk_secure_cookies: bool = True
     """False only without TLS, on a development machine."""
     desk_idle_minutes: Annotated[int, Field(ge=1, le=24 * 60)] = 30
@@ -171,6 +174,8 @@ class IntakeSettings(PageSettings):
     """Retention of photos after their issue was closed."""
     free_text_retention_days: Annotated[int, Field(ge=1)] = 365
     """Retention of descriptions after their issue was closed."""
+    contact_retention_days: Annotated[int, Field(ge=30)] = 730
+    """Days after an order for which its contact and postcode are kept, for the order lookup and for staff."""
     photos_per_issue: Annotated[int, Field(ge=1, le=50)] = 10
     """Photos accepted per issue."""
 

@@ -35,7 +35,7 @@ FORBIDDEN = (
     "SELECT pg_read_file('/etc/passwd')",
 )
 APPEND_ONLY = {
-    "intake": ("timeline", "staff_decisions", "desk_actions", "warned_buyers"),
+    "intake": ("timeline", "staff_decisions", "desk_actions", "warned_buyers", "order_lookups"),
     "returns": (),
     "delivery_notify": ("promises", "promise_notifications", "consents"),
     "loyalty": ("entries", "refunds", "experiment_exposures", "account_merges"),

@@ -25,7 +25,7 @@ from tests.running import LINK_SECRETS, STOREFRONT, Live, running
 
 LINKS = CustomerPageLinks("http://service", SignedLinks([LINK_SECRETS]))
 LINE = ("line_id", "quantity", "part")
-FORM: dict[str, str] = {"key": "k-1", "line": "1", "quantity:1": "2", "reason": "defective", "description": "壊れた"}
+FORM: dict[str, str] = {"key": "k-1", "line:1": "1", "quantity:1": "2", "reason": "defective", "description": "壊れた"}
 
 
 def form_url(order_id: str = ORDER, customer_id: str = CUSTOMER, *, at: datetime | None = None) -> str:
@@ -61,7 +61,7 @@ async def test_a_link_for_a_customer_is_made_by_the_storefront_and_opens_the_for
     lasts = datetime.fromisoformat(made.json()["expires_at"]) - datetime.now(UTC)
     assert (made.status_code, lasts.days) == (201, (REPORT_LINK_LIFETIME - timedelta(seconds=1)).days)
     form = await live.client.get(made.json()["url"])
-    assert (form.status_code, form.text.count('name="line"'), "Tetsubin" in form.text) == (200, 2, True)
+    assert (form.status_code, form.text.count('name="line:'), "Tetsubin" in form.text) == (200, 2, True)
 
 
 async def test_the_form_asks_in_the_language_of_its_link_unless_the_customer_changes_it(live: Live) -> None:
@@ -99,9 +99,9 @@ async def test_a_second_form_about_the_same_units_leads_to_the_issue_that_exists
 async def test_units_that_are_reported_cannot_be_chosen_again(live: Live) -> None:
     await send(live, odd={"quantity:1": "1"})
     form = (await live.client.get(form_url())).text
-    assert (form.count('name="line"'), 'name="quantity:1"' in form) == (2, False)
+    assert (form.count('name="line:'), 'name="quantity:1"' in form) == (2, False)
     await send(live, key="k-2", odd={"quantity:1": "1"})
-    assert (await live.client.get(form_url())).text.count('name="line"') == 1
+    assert (await live.client.get(form_url())).text.count('name="line:') == 1
 
 
 async def test_one_piece_is_reported_where_no_number_was_chosen(live: Live) -> None:
@@ -115,6 +115,36 @@ async def test_the_name_of_a_part_counts_for_a_missing_part_only(live: Live, rea
     assert (await reports(live))[0]["lines"][0][2] == kept
 
 
+async def test_several_lines_are_one_report(live: Live) -> None:
+    await live.service.execute(live.service.aggregates["orders"], delivered("2", 1, at=datetime.now(UTC)))
+    answer = await send(live, odd={"line:2": "1"})
+    assert answer.status_code == 303, answer.text
+    assert [issue["lines"] for issue in await reports(live)] == [[("1", 2, None), ("2", 1, None)]]
+
+
+async def test_of_several_lines_one_that_is_reported_already_is_explained_on_the_form(live: Live) -> None:
+    await live.service.execute(live.service.aggregates["orders"], delivered("2", 1, at=datetime.now(UTC)))
+    await send(live)
+    answer = await send(live, key="k-2", odd={"line:2": "1"})
+    assert (answer.status_code, "has already been reported" in answer.text) == (409, True)
+    assert len(await reports(live)) == 1
+
+
+async def test_a_form_that_was_opened_when_it_had_one_line_still_counts(live: Live) -> None:
+    assert (await send(live, odd={"line:1": None, "line": "1"})).status_code == 303
+    assert (await reports(live))[0]["lines"] == [("1", 2, None)]
+
+
+@pytest.mark.parametrize(("wish", "kept"), [("", None), ("refund", "refund"), ("replacement", "replacement")])
+async def test_the_wish_of_the_form_is_the_wish_of_the_report(live: Live, wish: str, kept: str | None) -> None:
+    await send(live, remedy=wish)
+    assert await live.service.pool.fetchval("SELECT requested_remedy FROM issues") == kept
+
+
+async def test_a_wish_that_the_form_does_not_offer_is_no_error_of_ours(live: Live) -> None:
+    assert (await send(live, remedy="a holiday")).status_code == 422
+
+
 async def test_photos_of_the_form_are_evidence_of_the_issue(live: Live) -> None:
     answer = await send(live, photos=[picture(), picture(), picture(colour="blue")])
     assert answer.status_code == 303
@@ -124,8 +154,8 @@ async def test_photos_of_the_form_are_evidence_of_the_issue(live: Live) -> None:
 @pytest.mark.parametrize(
     ("fields", "fault"),
     [
-        ({"line": None}, "Please choose the item"),
-        ({"line": "x" * 500}, "Please choose the item"),
+        ({"line:1": None}, "Please choose the item"),
+        ({"line:" + "x" * 500: "1"}, "Please choose the item"),
         ({"reason": None}, "Please choose the item"),
         ({"reason": "because"}, "Please choose the item"),
         ({"quantity:1": "0"}, "Please choose the item"),
@@ -133,7 +163,7 @@ async def test_photos_of_the_form_are_evidence_of_the_issue(live: Live) -> None:
         ({"quantity:1": "many"}, "Please choose the item"),
         ({"quantity:1": "9" * 400}, "Please choose the item"),
         ({"quantity:1": "3"}, "more than was ordered"),
-        ({"line": "7"}, "could not accept this right now"),
+        ({"line:7": "1"}, "could not accept this right now"),
     ],
 )
 async def test_a_form_that_is_not_right_comes_back_with_what_was_written(
@@ -148,7 +178,7 @@ async def test_a_form_that_is_not_right_comes_back_with_what_was_written(
 HOSTILE = ["\x00", "\ud83d".encode("utf-8", "surrogatepass").decode("latin-1"), "'; DROP TABLE issues; --", "🎁" * 5000]
 
 
-@pytest.mark.parametrize("name", ["key", "line", "reason", "part", "description", "quantity:1", "anything"])
+@pytest.mark.parametrize("name", ["key", "line:1", "line", "reason", "part", "description", "quantity:1", "anything"])
 @pytest.mark.parametrize("value", HOSTILE)
 async def test_no_text_in_any_field_is_an_error_of_ours(live: Live, name: str, value: str) -> None:
     answer = await send(live, odd={"reason": "missing_part", name: value})
@@ -244,7 +274,7 @@ async def kit(live: Live) -> str:
 
 async def test_the_form_offers_the_parts_of_a_kit(live: Live, kit: str) -> None:
     form = (await live.client.get(kit)).text
-    assert (form.count('name="part:1:'), form.count("<option")) == (2, 2 + 5)
+    assert (form.count('name="part:1:'), form.count('<option value="')) == (2, 2 + 5 + 3)
 
 
 async def test_a_chosen_part_is_what_the_report_is_about(live: Live, kit: str) -> None:

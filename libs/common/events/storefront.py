@@ -95,6 +95,8 @@ class OrderPlaced(StorefrontOrderEvent):
     """Total to be paid for goods and shipping, after discounts, with tax; default: the sum of lines and shipping."""
     points_spent: PointsSpent | None = None
     """Part of the total that was paid with points, if any."""
+    order_number: Identifier | None = None
+    """Number of the order as its customer knows it, where that is not `order_id`; unique in the shop."""
     payment_reference: Identifier | None = None
     """Payment by the provider's reference; refund requests repeat it."""
     prepaid: Prepayment | None = None

@@ -39,6 +39,8 @@ class Purpose(StrEnum):
     """(notice_id, staff): one sent mail, shown to the staff member who requested it; valid for minutes."""
     OPENID = "openid"
     """(state, nonce, code verifier, next page): a sign-in begun at the identity provider; a cookie, not a link."""
+    ORDER_LOOKUP = "order-lookup"
+    """(random,): a form of the order lookup, intake's `/find`; a cookie that its form repeats, not a link."""
     DEVICE = "device"
     """(staff, random): a browser in which this member of staff has signed in before; a cookie, not a link."""
 

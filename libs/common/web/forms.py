@@ -1,4 +1,4 @@
-"""URL-encoded forms."""
+"""URL-encoded forms, and the origin of what sends them."""
 
 from urllib.parse import parse_qs
 
@@ -19,3 +19,11 @@ async def read_form(request: Request) -> dict[str, str]:
 def multiline(text: str, max_length: int) -> str:
     """Return the text of a textarea with plain line breaks, trimmed and cut to the limit."""
     return text.replace("\r\n", "\n").strip()[:max_length]
+
+
+def is_cross_site(request: Request) -> bool:
+    """Return true if the browser reports another site as the origin.
+
+    Older browsers omit the header; for them the token is the protection.
+    """
+    return request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none")

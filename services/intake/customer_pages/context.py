@@ -7,9 +7,10 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 
 from libs.common.decisions.calendars import Calendars
-from libs.common.http.signed_links import LinkInvalidError, Purpose
+from libs.common.http.signed_links import LinkInvalidError, Purpose, SignedLinks
 from libs.common.runtime.service import Service
 from services.intake.customer_pages.links import CustomerPageLinks, StatusSubject
+from services.intake.customer_pages.order_lookup import OrderLookup
 from services.intake.customer_pages.rendering import CustomerPageRenderer
 from services.intake.domain.orders import StoredPhoto
 from services.intake.evidence.uploads import EvidenceUploads
@@ -25,6 +26,9 @@ class CustomerPages:
     links: CustomerPageLinks
     renderer: CustomerPageRenderer
     calendars: Calendars
+    lookup: OrderLookup
+    signed: SignedLinks
+    secure_cookies: bool
 
     @property
     def service(self) -> Service:

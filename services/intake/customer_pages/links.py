@@ -9,6 +9,8 @@ from libs.common.http.signed_links import LinkInvalidError, Purpose, SignedLinks
 
 STATUS_LINK_LIFETIME = timedelta(days=180)
 REPORT_LINK_LIFETIME = timedelta(days=30)
+LISTED_LINK_LIFETIME = timedelta(hours=2)
+"""Lifetime of the links to the issues of an order that its report form lists."""
 SURVEY_LINK_LIFETIME = timedelta(days=60)
 
 
@@ -34,9 +36,15 @@ class CustomerPageLinks:
     def __init__(self, public_url: str, links: SignedLinks) -> None:
         self._public_url, self._links = public_url.rstrip("/"), links
 
-    def status(self, issue_id: UUID, now: datetime, reader: Reporter = Reporter.CUSTOMER) -> str:
+    def status(
+        self,
+        issue_id: UUID,
+        now: datetime,
+        reader: Reporter = Reporter.CUSTOMER,
+        lifetime: timedelta = STATUS_LINK_LIFETIME,
+    ) -> str:
         fields = (str(issue_id), *_named(reader))
-        return f"{self._public_url}/s/{self._links.token(Purpose.STATUS, now + STATUS_LINK_LIFETIME, *fields)}"
+        return f"{self._public_url}/s/{self._links.token(Purpose.STATUS, now + lifetime, *fields)}"
 
     def survey(self, issue_id: UUID, now: datetime) -> str:
         return f"{self._public_url}/v/{self._links.token(Purpose.SURVEY, now + SURVEY_LINK_LIFETIME, str(issue_id))}"
@@ -44,8 +52,11 @@ class CustomerPageLinks:
     def report(self, subject: ReportSubject, now: datetime) -> tuple[str, datetime]:
         """Return the URL of the form and its expiry."""
         expires_at = now + REPORT_LINK_LIFETIME
+        return f"{self._public_url}/r/{self.report_token(subject, expires_at)}", expires_at
+
+    def report_token(self, subject: ReportSubject, expires_at: datetime) -> str:
         fields = (subject.order_id, subject.customer_id, subject.language, *_named(subject.reporter))
-        return f"{self._public_url}/r/{self._links.token(Purpose.REPORT, expires_at, *fields)}", expires_at
+        return self._links.token(Purpose.REPORT, expires_at, *fields)
 
     def read_issue(self, purpose: Purpose, token: str, now: datetime) -> StatusSubject:
         """Raises `LinkInvalidError`."""

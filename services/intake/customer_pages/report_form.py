@@ -1,12 +1,14 @@
-"""Report form, `/r/{token}`: the customer chooses an item and a reason and adds photos.
+"""Report form, `/r/{token}`: the customer chooses items and a reason, states a wish and adds photos.
 
 A storefront requests the link of an order with its API key (`POST /v1/report-links`) and shows it to the customer, or
-embeds the form (EMBED_ORIGINS). A report takes the same path as any other (`IntakeCommands.report`). Each form carries
-an idempotency key, so that a repeated submission is one report.
+embeds the form (EMBED_ORIGINS); without a link the order lookup leads here (`find_order`). A report takes the same path
+as any other (`IntakeCommands.report`). Each form carries an idempotency key, so that a repeated submission is one
+report. The form lists the issues that its order has already.
 """
 
 import hashlib
 from collections.abc import Iterable
+from dataclasses import asdict
 from datetime import datetime
 from math import ceil
 from typing import Annotated, Any
@@ -17,7 +19,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from libs.common.events.storefront import IssueSubmitted
-from libs.common.events.values import Identifier, Language, Reason, Reporter
+from libs.common.events.values import Identifier, Language, Reason, Remedy, Reporter
 from libs.common.http.api_keys import require_caller
 from libs.common.http.idempotency import IdempotencyKey
 from libs.common.http.problems import PROBLEM_RESPONSE, Problem
@@ -27,9 +29,15 @@ from libs.common.web.headers import page_headers
 from libs.common.web.languages import next_page_query, page_language
 from services.intake.customer_pages.context import CurrentPages, CustomerPages
 from services.intake.customer_pages.faults import fault_of
-from services.intake.customer_pages.links import ReportSubject
+from services.intake.customer_pages.links import LISTED_LINK_LIFETIME, ReportSubject
 from services.intake.domain.orders import StoredPhoto
-from services.intake.store.customer_pages import ReportableLine, is_issue_of, reportable_lines
+from services.intake.store.customer_pages import (
+    ListedIssue,
+    ReportableLine,
+    is_issue_of,
+    issues_of_order,
+    reportable_lines,
+)
 from services.intake.store.evidence import record_uploads
 from services.intake.store.issues import read_missing_details
 
@@ -38,6 +46,8 @@ _REFUSALS = frozenset(
 )
 _REASONS_OF_PARTS = frozenset({Reason.DEFECTIVE, Reason.DAMAGED_IN_TRANSIT, Reason.MISSING_PART, Reason.WRONG_ITEM})
 """Reasons for which the form asks about parts; for the others the unit counts as a whole."""
+WISHES = (Remedy.REPLACEMENT, Remedy.REFUND)
+"""Remedies that the form offers; which part is sent is chosen with the part."""
 _KNOWN_ISSUE = ("already_reported", "issue_exists")
 
 router = APIRouter(tags=["customers"], default_response_class=HTMLResponse)
@@ -106,7 +116,8 @@ async def submit(pages: CurrentPages, request: Request, token: str, subject: Sub
     except ValidationError:
         return await _form_page(pages, request, token, subject, 422, fault="incomplete", fields=fields)
     except Problem as problem:
-        if problem.code in _KNOWN_ISSUE and "issue_id" in problem.members:
+        is_known = problem.code in _KNOWN_ISSUE and "issue_id" in problem.members
+        if is_known and (problem.code == "issue_exists" or len(_chosen_lines(fields)) == 1):
             return _redirect_to_confirmation(request, token, UUID(problem.members["issue_id"]), "again")
         fault = problem.code if problem.code in _REFUSALS else fault_of(problem)
         return await _form_page(pages, request, token, subject, problem.status, fault=fault, fields=fields)
@@ -145,11 +156,13 @@ async def _form_page(
     language, fields = page_language(request, subject.language), fields or {}
     async with pages.service.pool.acquire() as conn:
         lines = await reportable_lines(conn, subject.order_id, subject.customer_id)
+        listed = await issues_of_order(conn, subject.order_id, subject.customer_id, subject.reporter)
     if lines is None:
         return pages.renderer.page("closed.html", language, 404, embedded=True, code="unknown_order")
     return pages.renderer.page(
         "report.html", language, status, embedded=True, lines=lines, reasons=list(Reason), fault=fault, fields=fields,
-        token=token, key=fields.get("key") or uuid4().hex, max_photos=pages.evidence.max_photos,
+        token=token, wishes=WISHES, issues=[_listed(pages, subject, each) for each in listed],
+        key=fields.get("key") or uuid4().hex, max_photos=pages.evidence.max_photos,
     )  # fmt: skip
 
 
@@ -176,25 +189,45 @@ def _submission(
     subject: ReportSubject, lines: Iterable[ReportableLine], fields: dict[str, str], photos: list[StoredPhoto]
 ) -> IssueSubmitted:
     """Raises `ValidationError`."""
-    line_id = fields.get("line", "")
-    part = fields.get("part", "").strip()[:200]
-    line: dict[str, object] = {"line_id": line_id, "quantity": fields.get(f"quantity:{line_id}") or "1"}
-    if part and fields.get("reason") == Reason.MISSING_PART:
-        line["part"] = part
-    reported = next((each for each in lines if each.line_id == line_id), None)
-    if reported and fields.get("reason") in _REASONS_OF_PARTS:
-        line |= _chosen_parts(reported, fields, str(line["quantity"]))
+    reason, part = fields.get("reason", ""), fields.get("part", "").strip()[:200]
+    known = {line.line_id: line for line in lines}
+    reported = [_reported_line(known.get(each), each, fields, part, reason) for each in _chosen_lines(fields)]
     return IssueSubmitted.model_validate(
         {
             "order_id": subject.order_id,
             "customer_id": subject.customer_id,
-            "reason": fields.get("reason", ""),
-            "lines": [line],
+            "reason": reason,
+            "lines": reported,
+            "requested_remedy": fields.get("remedy") or None,
             "description": multiline(fields.get("description", ""), 4000) or None,
             "reported_by": subject.reporter,
             "photos": tuple(dict.fromkeys(photo.sha256 for photo in photos)),
         }
     )
+
+
+def _chosen_lines(fields: dict[str, str]) -> list[str]:
+    """Return the line ids of the form, also of one that was opened when it had one line only."""
+    chosen = [name.removeprefix("line:") for name, value in fields.items() if name.startswith("line:") and value]
+    return chosen or list(filter(None, [fields.get("line")]))
+
+
+def _reported_line(
+    known: ReportableLine | None, line_id: str, fields: dict[str, str], part: str, reason: str
+) -> dict[str, object]:
+    quantity = fields.get(f"quantity:{line_id}") or "1"
+    line: dict[str, object] = {"line_id": line_id, "quantity": quantity}
+    if part and reason == Reason.MISSING_PART:
+        line["part"] = part
+    if known and reason in _REASONS_OF_PARTS:
+        line |= _chosen_parts(known, fields, quantity)
+    return line
+
+
+def _listed(pages: CustomerPages, subject: ReportSubject, issue: ListedIssue) -> dict[str, Any]:
+    """Return an issue with its link, which lives as long as a customer looks at the list."""
+    url = pages.links.status(issue.issue_id, pages.now(), subject.reporter, LISTED_LINK_LIFETIME)
+    return {**asdict(issue), "url": url}
 
 
 def _chosen_parts(line: ReportableLine, fields: dict[str, str], quantity: str) -> dict[str, object]:

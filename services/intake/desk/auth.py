@@ -8,7 +8,7 @@ from fastapi import Depends, Request
 from fastapi.responses import RedirectResponse, Response
 from fastapi.routing import APIRoute
 
-from libs.common.web.forms import read_form
+from libs.common.web.forms import is_cross_site, read_form
 from libs.common.web.headers import page_headers
 from services.intake.desk.accounts import StaffRole
 from services.intake.desk.context import Desk, current_desk
@@ -66,14 +66,6 @@ Admin = Annotated[StaffSession, Depends(require_role(StaffRole.ADMIN))]
 
 async def _is_forged(request: Request, session: StaffSession) -> bool:
     return is_cross_site(request) or not session.has_csrf_token((await read_form(request)).get("csrf", ""))
-
-
-def is_cross_site(request: Request) -> bool:
-    """Return true if the browser reports another site as the origin.
-
-    Older browsers omit the header; for them the token is the protection.
-    """
-    return request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none")
 
 
 def _cookie_name(desk: Desk) -> str:

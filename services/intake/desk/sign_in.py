@@ -1,12 +1,11 @@
 """Routes to sign in and out, and to change the language."""
 
-from ipaddress import ip_address, ip_network
-
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from libs.common.events.values import Language
-from libs.common.web.forms import read_form
+from libs.common.http.client_network import caller_network
+from libs.common.web.forms import is_cross_site, read_form
 from libs.common.web.languages import browser_language
 from services.intake.desk.auth import (
     SIGN_IN_PATH,
@@ -15,7 +14,6 @@ from services.intake.desk.auth import (
     clear_session_cookie,
     desk_address,
     device_token,
-    is_cross_site,
     redirect_to,
     session_token,
     set_device_cookie,
@@ -25,19 +23,6 @@ from services.intake.desk.context import CurrentDesk
 from services.intake.desk.sessions import TooManyAttemptsError, WrongPasswordError
 
 RETRY_AFTER_SECONDS = 900
-
-IPV6_PREFIX = 64
-"""One customer of a provider has as many addresses as this prefix holds."""
-
-
-def client_network(address: str) -> str:
-    """Return the address that attempts are counted for: an IPv4 address, or the network of an IPv6 address."""
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address
-    return str(ip_network((parsed, IPV6_PREFIX), strict=False)) if parsed.version == 6 else address
-
 
 router = APIRouter(include_in_schema=False, route_class=DeskRoute)
 
@@ -53,7 +38,7 @@ async def sign_in_page(desk: CurrentDesk, request: Request, next: str | None = N
 async def sign_in(desk: CurrentDesk, request: Request) -> Response:
     form, language = await read_form(request), browser_language(request)
     name, next_page = form.get("name", "").strip().lower()[:40], desk_address(form.get("next"))
-    address = client_network(request.client.host if request.client else "")
+    address = caller_network(request)
     if is_cross_site(request):
         return desk.renderer.sign_in_page(language, 403, next=next_page, fault="foreign", name="")
     if not desk.renderer.has_passwords:

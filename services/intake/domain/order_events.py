@@ -13,12 +13,14 @@ from libs.common.events.storefront import (
 )
 from services.intake.domain.context import OrderDecision
 from services.intake.domain.delivered_units import delivery_changes
+from services.intake.domain.order_contacts import ContactStated
 from services.intake.domain.orders import Order, Purchase
 from services.intake.domain.submissions import decide_waiting_reports, shop_day
 
 
 def record_order(decision: OrderDecision, event: OrderPlaced) -> None:
     """Record an order; one that was recorded before is a correction of it, or a repetition."""
+    decision.emit(ContactStated(event.order_id, decision.event))
     before, version = decision.order, version_of(decision.event, event)
     known = before.purchase
     at = version.changed_at(known.digest if known else None)
@@ -37,8 +39,10 @@ def record_order(decision: OrderDecision, event: OrderPlaced) -> None:
 
 
 def record_change(decision: OrderDecision, event: OrderChanged) -> None:
-    """Take over changed lines and market; contact and address are not stored here (invariant 12)."""
+    """Take over changed lines and market; contact and address are in `order_contacts` (invariant 12)."""
     before = decision.order
+    if event.contact or event.ship_to or event.recipient:
+        decision.emit(ContactStated(event.order_id, decision.event))
     changed = before.with_changed_market(event.market, event.changed_at) if event.market else before
     changed = changed.with_changed_lines(event.lines, event.changed_at)
     if changed is before:

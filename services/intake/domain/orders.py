@@ -2,7 +2,7 @@
 
 The parts do not depend on each other, because topics are consumed at different speeds: a delivery that arrives before
 its order is stored and counts as soon as the order is known. Days are stored per movement and not per order, so that
-each unit has the report window of its own delivery. Contact and address are not stored (invariant 12).
+each unit has the report window of its own delivery. Contact and address are not part of it (invariant 12).
 """
 
 from collections.abc import Iterable, Mapping

@@ -95,6 +95,32 @@ async def reported_items(conn: Connection, order_id: str, lines: Iterable[Mappin
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class ListedIssue:
+    """One issue of an order, with names and numbers of what it reports."""
+
+    issue_id: UUID
+    reason: str
+    status: str
+    reported_at: datetime
+    reported_items: tuple[tuple[str, int], ...]
+
+
+_ISSUES_OF_ORDER = """
+    SELECT issue_id, customer_id, reason, status, reported_at, lines::text FROM issues
+    WHERE order_id = $1 AND ($2 = 'customer' OR reported_by = $2) ORDER BY reported_at DESC, issue_id LIMIT 20"""
+
+
+async def issues_of_order(conn: Connection, order_id: str, customer_id: str, reader: str) -> list[ListedIssue]:
+    """Return the newest issues of a customer's order; the receiver of a gift sees their own reports only."""
+    found = []
+    for row in await conn.fetch(_ISSUES_OF_ORDER, order_id, reader):
+        if await is_customer(conn, customer_id, row["customer_id"]):
+            items = tuple(await reported_items(conn, order_id, json.loads(row["lines"])))
+            found.append(ListedIssue(row["issue_id"], row["reason"], row["status"], row["reported_at"], items))
+    return found
+
+
 async def item_names(conn: Connection, order_id: str) -> dict[str, str]:
     """Return the names of the order's lines; empty while the order is unknown."""
     rows = await conn.fetch(

@@ -1,4 +1,4 @@
-"""Erasure of a customer in intake: free text and photos of the customer, and comments of staff about their issues.
+"""Erasure of a customer in intake: contacts of orders, free text, photos, and comments of staff about issues.
 
 Issues, their timelines and entitlements stay, under their ids. Files are part of no transaction: the rows of photos are
 deleted with the erasure, the files after it (`evidence.photo_cleanup`).
@@ -29,6 +29,7 @@ _ISSUES = "SELECT issue_id FROM issues WHERE customer_id = $1 AND reported_at <=
 _DESCRIPTIONS = "UPDATE issues SET description = NULL WHERE issue_id = ANY($1) AND description IS NOT NULL"
 _RATINGS = "UPDATE ratings SET comment = NULL WHERE issue_id = ANY($1) AND rated_at <= $2 AND comment IS NOT NULL"
 _STAFF = "SELECT erase_free_text($1)"
+_CONTACTS = "DELETE FROM order_contacts WHERE customer_id = $1 AND coalesce(placed_at, '-infinity') <= $2"
 _ANOMALIES = "UPDATE anomalies SET comment = '' WHERE (issue_id = ANY($1) OR order_id = ANY($2)) AND settled_at <= $3"
 _PHOTOS = """
     WITH attached AS (
@@ -43,6 +44,7 @@ async def erase(conn: Connection, erasure: Erasure) -> None:
     rows = await conn.fetch(_ISSUES, erasure.customer_id, erasure.until)
     issues: list[UUID] = [row["issue_id"] for row in rows]
     await erase_dead_letters(conn, erasure, [*orders, *map(str, issues)])
+    await conn.execute(_CONTACTS, erasure.customer_id, erasure.until)
     await conn.execute(_DESCRIPTIONS, issues)
     await conn.execute(_RATINGS, issues, erasure.until)
     await conn.execute(_STAFF, issues)

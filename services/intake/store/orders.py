@@ -16,13 +16,14 @@ from services.intake.domain import decide as domain
 from services.intake.domain.commands import ProvideDetails, RecordStaffDecision, SubmitReport, WithdrawReport
 from services.intake.domain.context import OrderState
 from services.intake.domain.issue_acceptance import IssueRecorded, IssueUpdated
+from services.intake.domain.order_contacts import ContactStated
 from services.intake.domain.orders import Order, StoredReport
 from services.intake.domain.provided_details import PhotosAttached
 from services.intake.domain.staff_decisions import StaffDecisionRecorded
 from services.intake.domain.submissions import issue_id_of
 from services.intake.domain.units import Unit
 from services.intake.policy.eligibility_rules import IntakeRules
-from services.intake.store import entitlements, evidence, issues, staff_decisions
+from services.intake.store import entitlements, evidence, issues, order_contacts, staff_decisions
 from services.intake.store.insights import metric_ingest
 
 
@@ -64,6 +65,7 @@ class Orders:
         """Write records, then the orders that changed. Raises `ConflictError` where another transaction was first."""
         await _save_records(conn, records)
         await metric_ingest.record_deliveries(conn, records)
+        await order_contacts.save_contacts(conn, [each for each in records if isinstance(each, ContactStated)])
         orders = {
             key: (state.version, state.order) for key, state in changed.items() if state.order is not state.loaded_order
         }

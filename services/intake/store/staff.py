@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from libs.common.postgres.pool import Connection
+from services.intake.store.attempts import LOCK_SUBJECTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,10 +199,6 @@ async def sweep_sessions(conn: Connection, began_before: datetime, seen_before: 
 # --- attempts ---------------------------------------------------------------------------------------------------------
 
 
-_LOCK_SUBJECTS = """
-    SELECT pg_advisory_xact_lock(k) FROM (
-        SELECT DISTINCT ('x' || substr(encode(s, 'hex'), 1, 16))::bit(64)::bigint AS k
-        FROM unnest($1::bytea[]) AS s ORDER BY k) AS keys"""
 _EXCEEDED = """
     SELECT EXISTS (
         SELECT FROM unnest($1::bytea[], $2::int[]) AS l (subject, most)
@@ -215,7 +212,7 @@ async def admit_attempt(conn: Connection, limits: Mapping[bytes, int], now: date
     otherwise all be checked before the first is counted. Success takes it back (`clear_attempts`).
     """
     subjects = list(limits)
-    await conn.execute(_LOCK_SUBJECTS, subjects)
+    await conn.execute(LOCK_SUBJECTS, subjects)
     await conn.execute("DELETE FROM failed_sign_ins WHERE at <= $1", since)
     if await conn.fetchval(_EXCEEDED, subjects, list(limits.values()), since):
         return False

@@ -54,6 +54,7 @@ def placed(body: Json) -> list[WebhookEvent]:
         "contact": contact,
         "ship_to": _address(address) if address else None,
         "purchase_count": customer.get("orders_count"),
+        "order_number": text(body, "name"),
         **({"market": market} if market else {}),
         **_amounts(body, currency),
     }

@@ -7,10 +7,10 @@ from datetime import timedelta
 import pytest
 from typer.testing import CliRunner
 
+from libs.common.http.client_network import client_network
 from services.intake.cli import staff
 from services.intake.desk.auth import desk_address
 from services.intake.desk.sessions import MAX_ATTEMPTS
-from services.intake.desk.sign_in import client_network
 from services.intake.store.staff import SHOWN_SESSIONS
 from tests.conftest import MakeDatabase
 from tests.intake.desk.conftest import Desk

@@ -1,0 +1,6 @@
+"""Columns of intake that hold personal data, for the rotation of their keys."""
+
+from libs.common.postgres.key_rotation import EncryptedColumn
+from services.intake.store import order_contacts
+
+ENCRYPTED_COLUMNS = (EncryptedColumn(order_contacts.TABLE, "order_id", "sealed", source="person"),)
