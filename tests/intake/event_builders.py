@@ -18,6 +18,7 @@ from services.intake.domain.commands import SubmitReport
 from services.intake.domain.context import OrderState
 from services.intake.domain.decide import decide
 from services.intake.domain.delivered_units import UnitsDelivered
+from services.intake.domain.order_contacts import ContactStated
 from services.intake.policy.eligibility_rules import read_rules
 
 ORDER, CUSTOMER = "O-1001", "C-77"
@@ -100,7 +101,7 @@ def after(
     Delivery counts are left out; see `counted_after`.
     """
     context, facts = counted_after(events, now, context)
-    return context, [fact for fact in facts if not isinstance(fact, UnitsDelivered)]
+    return context, [fact for fact in facts if not isinstance(fact, UnitsDelivered | ContactStated)]
 
 
 def counted_after(

@@ -14,8 +14,8 @@ from libs.common.events.topics import ALL_SERVICES
 from tests.security.apps import apps, client_of
 
 READING = {"GET", "HEAD", "OPTIONS"}
-FOR_ANYBODY = {("intake", "POST /desk/sign-in")}
-"""Sign-in, limited by the number of attempts."""
+FOR_ANYBODY = {("intake", "POST /desk/sign-in"), ("intake", "POST /find")}
+"""Sign-in and the order lookup, limited by the number of attempts."""
 
 
 @pytest.fixture(scope="module")

@@ -63,8 +63,12 @@ class ContactStated(Record):
     event: AnyEvent
 
     def after(self, before: OrderContact | None) -> OrderContact | None:
-        data = self.event.data
-        return with_changed(before, data) if isinstance(data, OrderChanged) else with_placed(before, self.event, data)
+        match self.event.data:
+            case OrderPlaced() as placed:
+                return with_placed(before, self.event, placed)
+            case OrderChanged() as changed:
+                return with_changed(before, changed)
+        return before
 
 
 def with_placed(before: OrderContact | None, event: AnyEvent, placed: OrderPlaced) -> OrderContact:

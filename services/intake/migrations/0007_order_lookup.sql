@@ -25,8 +25,8 @@ CREATE INDEX order_lookup_attempts_at ON order_lookup_attempts (at);
 -- Uses of the order lookup. `number_digest` is the keyed digest of the number that was typed, `order_id` the order that
 -- was found; `reader` is the customer, or the receiver of a gift.
 CREATE TABLE order_lookups (
-    lookup_id     bigint      PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
     at            timestamptz NOT NULL,
+    lookup_id     bigint      PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
     proof         text        NOT NULL,
     number_digest bytea       NOT NULL,
     order_id      text,

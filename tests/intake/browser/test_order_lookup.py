@@ -5,8 +5,9 @@ import time
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, FilePayload, expect
+from playwright.async_api import Browser, FilePayload, ViewportSize, expect
 
+from libs.common.events.issues import IssueAccepted
 from libs.common.events.registry import decode
 from tests.browser.serving import see
 from tests.intake.browser.conftest import Shop
@@ -14,7 +15,7 @@ from tests.intake.browser.test_desk import VIEWS, check
 from tests.intake.issue_states import deliver, report
 from tests.intake.test_photos import picture as photo
 
-PHONE = {"width": 390, "height": 844}
+PHONE: ViewportSize = {"width": 390, "height": 844}
 TEXTS = {
     "en": ("Order number", "Postcode of the delivery address", "Open my order", "It does not work", "Photos", "Send"),
     "ja": ("ご注文番号", "お届け先の郵便番号", "ご注文をひらく", "壊れている", "写真", "送る"),
@@ -31,8 +32,8 @@ TEXTS = {
 
 async def accepted(shop: Shop, order_id: str) -> int:
     rows = await shop.live.service.pool.fetch("SELECT value FROM outbox_records")
-    events = [decode(row["value"]) for row in rows]
-    return sum(each.type == "issue.accepted.v1" and each.data.order_id == order_id for each in events)
+    events = [decode(row["value"]).data for row in rows]
+    return sum(isinstance(each, IssueAccepted) and each.order_id == order_id for each in events)
 
 
 @pytest.mark.parametrize("javascript", [True, False])
