@@ -14,6 +14,7 @@ from libs.common.events.envelope import Payload
 from libs.common.events.notices import ChangeSubject
 from libs.common.events.storefront import StorefrontOrderEvent
 from libs.common.events.values import Choice, Day, Identifier, OptionalText, UtcTime
+from libs.common.events.values.open_enums import Open
 
 
 class ChangeAnswer(StrEnum):
@@ -88,7 +89,7 @@ class CustomerDecisionSettled(ChangeRequestEvent):
 
     TYPE: ClassVar = "customer.decision_settled.v1"
 
-    outcome: SettledAs
+    outcome: Annotated[SettledAs, Open()]
     """Outcome."""
     cause: str | None = None
     """Code of the cause, if known."""

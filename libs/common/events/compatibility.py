@@ -1,7 +1,7 @@
 """Compatibility rule of published schemas: optional fields may be added; any other change needs a `v2`.
 
-Values may be added to an enumeration; readers are then deployed before writers. Titles, descriptions and defaults may
-change freely.
+Values may be added to an enumeration. Where a reader decides by it, readers are deployed before writers; other fields
+are `values.open_enums.Open`. Titles, descriptions and defaults may change freely.
 """
 
 from collections.abc import Iterator, Mapping

@@ -9,6 +9,7 @@ from pydantic import Field
 from libs.common.events import topics
 from libs.common.events.envelope import Payload
 from libs.common.events.values import Choice, Day, Identifier, Language, UtcTime, Value
+from libs.common.events.values.open_enums import Open
 
 
 class NoticeKind(StrEnum):
@@ -70,7 +71,7 @@ class PromiseSubject(StrEnum):
 class PromiseRef(Value):
     """Reference to one row of the promise ledger."""
 
-    subject: PromiseSubject
+    subject: Annotated[PromiseSubject, Open()]
     """Kind of promise."""
     subject_id: str
     """Order line, or replacement."""
@@ -93,7 +94,7 @@ class NoticeEvent(Payload):
     """Issue, if the notice is about one."""
     notice_id: UUID
     """Notice."""
-    kind: NoticeKind
+    kind: Annotated[NoticeKind, Open()]
     """Subject of the notice."""
 
 
@@ -107,7 +108,7 @@ class NoticeSent(NoticeEvent):
 
     channel: str
     """Channel, such as `email`, `sms` or `line`."""
-    language: Language
+    language: Annotated[Language, Open()]
     """Language of the notice."""
     promised_date: Day | None = None
     """Date stated in the notice, if any."""
@@ -190,7 +191,7 @@ class CustomerDecided(Payload):
     """Affected order lines, for a question about the order."""
     by_default: bool = False
     """True if no answer was given in time."""
-    reason: DecidedBy | None = None
+    reason: Annotated[DecidedBy, Open()] | None = None
     """Origin of the decision."""
     refund_due_on: Day | None = None
     """Last day of the refund, if the order is cancelled."""

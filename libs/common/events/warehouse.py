@@ -24,6 +24,7 @@ from libs.common.events.values import (
     UtcTime,
     Variant,
 )
+from libs.common.events.values.open_enums import Open
 
 
 class Priority(StrEnum):
@@ -57,7 +58,7 @@ class ReplacementOrdered(WarehouseOrder):
     """Units to be sent, with their order data."""
     ship_to: Address
     """Delivery address. Personal data."""
-    priority: Priority = Priority.EXPRESS
+    priority: Annotated[Priority, Open()] = Priority.EXPRESS
     """Picking priority."""
     promised_ship_date: Day
     """Ship date promised to the customer already; with `date_expected_at` only the date asked for."""

@@ -17,6 +17,7 @@ from libs.common.events.values import (
     StaffAction,
     UtcTime,
 )
+from libs.common.events.values.open_enums import Open
 
 
 class IssueReported(IssueEvent):
@@ -162,7 +163,7 @@ class IssueStaffDecisionApplied(IssueEvent):
 
     decision_id: UUID | None = None
     """Decision of `issue.staff_decided`, if it arrived that way."""
-    action: StaffAction
+    action: Annotated[StaffAction, Open()]
     """Decision."""
     staff: Identifier
     """Staff member who decided."""

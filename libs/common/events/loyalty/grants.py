@@ -1,13 +1,14 @@
 """Grants of points, and their reversal, adjustment or withholding."""
 
 from enum import StrEnum
-from typing import ClassVar
+from typing import Annotated, ClassVar
 from uuid import UUID
 
 from libs.common.events import topics
 from libs.common.events.envelope import Payload
 from libs.common.events.loyalty.base import LoyaltyEvent, Points, TextCode, Title
 from libs.common.events.values import Day, Identifier, UtcTime
+from libs.common.events.values.open_enums import Open
 
 
 class LegalBasis(StrEnum):
@@ -42,9 +43,9 @@ class PointsGranted(LoyaltyEvent):
     """Version of the rule."""
     granted_at: UtcTime
     """Time of the grant."""
-    kind: GrantKind | None = None
+    kind: Annotated[GrantKind, Open()] | None = None
     """Kind of grant."""
-    legal_basis: LegalBasis | None = None
+    legal_basis: Annotated[LegalBasis, Open()] | None = None
     """Legal basis of the grant."""
     expires_on: Day | None = None
     """Last day on which the points can be spent, in the shop's time zone."""
@@ -136,7 +137,7 @@ class PointsWithheld(Payload):
     """Order that the issue is about."""
     cause: str
     """Idempotency key of the entry that was not made."""
-    code: WithheldCode
+    code: Annotated[WithheldCode, Open()]
     """Cause of withholding."""
     points: Points
     """Number of points withheld."""
