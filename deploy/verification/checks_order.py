@@ -49,14 +49,16 @@ def _out_of_order_at_partner(facts: Sequence[Fact]) -> set[tuple[str, str]]:
     """Pairs that the partner itself published in the other order, or of which the earlier one came too late to
     count."""
     facts = [fact for fact in facts if not _answers_former_request(fact, facts)]
-    causes: dict[str, Fact] = {}
+    causes: dict[tuple[str, str], Fact] = {}
     for fact in facts:
         if fact.type in EFFECTS:
-            causes.setdefault(EFFECTS[fact.type][0], fact)
+            effect, id_field = EFFECTS[fact.type]
+            causes.setdefault((effect, str(fact.data.get(id_field))), fact)
     return {
         (earlier, later)
         for earlier, later in REQUIRED_ORDER
-        if later in causes and _same_partner_topic(earlier, later) and _is_after(causes.get(earlier), causes[later])
+        for (effect, name), fact in causes.items()
+        if effect == later and _same_partner_topic(earlier, later) and _is_after(causes.get((earlier, name)), fact)
     }
 
 

@@ -36,9 +36,10 @@ def _trace(fact: Fact) -> str:
 
 
 def _follows_a_decision(history: History, issue: str, fact: Fact) -> bool:
-    """Return true if the fact is in the trace of a decision of staff, or of a customer who withdraws."""
-    decided = history.about(issue, "issue.staff_decided", "issue.staff_decision_applied")
-    earlier = [each for each in decided if each.written_at <= fact.written_at]
+    """Return true if the fact is in the trace of a decision of staff, or of a customer who chooses or withdraws."""
+    decided = history.about(issue, "issue.staff_decided", "issue.staff_decision_applied", "customer.decided")
+    # The answer to a decision is published with its effects, on another topic, so that either may be written first.
+    earlier = [each for each in decided if each.written_at <= fact.written_at or each.event_time <= fact.event_time]
     return bool(_trace(fact)) and any(_trace(each) == _trace(fact) for each in earlier)
 
 

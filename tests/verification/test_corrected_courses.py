@@ -160,3 +160,17 @@ def other_papers(**shown: str) -> HistoryBuilder:
 def test_a_box_that_names_an_issue_of_nobody_is_kept_and_shown() -> None:
     assert violations("nothing_lost", other_papers(detail=f"issue {OTHER}")) == []
     assert violations("nothing_lost", other_papers(detail="issue of somebody"))
+
+
+def swapped_again() -> HistoryBuilder:
+    """A history in which the goods are collected a second time, and the courier swaps the records of that visit."""
+    story = valid_history().without("issue.collection_booked")
+    for kind in ("collection.collected", "collection.booked"):
+        story = with_event(story, "carrier.events", kind, 122, issue_id=ISSUE, collection_id="c2")
+    return story
+
+
+def test_each_collection_is_judged_by_the_order_of_its_own_records() -> None:
+    assert not any("precedes" in each for each in violations("in_order_per_issue", swapped_again()))
+    once = valid_history().without("issue.collection_booked")
+    assert any("precedes" in each for each in violations("in_order_per_issue", once))

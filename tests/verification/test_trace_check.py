@@ -51,7 +51,7 @@ def test_a_notice_may_be_in_the_trace_of_an_earlier_decision_about_its_issue(
 ) -> None:
     story = in_other_trace(valid_history(), "notice.sent")
     story.add("issues", kind, decided_at, trace=OTHER_TRACE, issue_id=ISSUE, order_id="S1")
-    assert len(violations(story, {OTHER_ID: set()})) == count
+    assert len(violations(story, NO_LINKS)) == count
 
 
 @pytest.mark.parametrize(
@@ -67,3 +67,25 @@ def test_an_answer_that_waited_for_a_date_may_begin_a_trace_once_the_wait_is_ove
     until = (sent + timedelta(seconds=seconds)).isoformat()
     story.add("issues", "issue.replacement_ordered", 72, issue_id=ISSUE, order_id="S1", date_expected_at=until)
     assert len(violations(story)) == count
+
+
+NO_LINKS: dict[str, Set[str]] = {OTHER_ID: set()}
+"""Spans in which that trace links to none."""
+
+
+def decided(kind: str, hours: float, written_later: int = 0) -> HistoryBuilder:
+    """A history with a decision about the issue, whose trace the order of the replacement shares."""
+    story = in_other_trace(valid_history(), "replacement.ordered")
+    story.add("notices", kind, hours, OTHER_TRACE, issue_id=ISSUE, order_id="S1", choice="refund")
+    *others, last = story.facts
+    return replace(story, facts=[*others, replace(last, written_ms=last.written_ms + written_later)])
+
+
+def test_the_answer_of_a_customer_begins_a_trace() -> None:
+    assert violations(decided("customer.decided", 72.01), NO_LINKS) == ()
+    assert len(violations(decided("customer.rated", 72.01), NO_LINKS)) == 1
+
+
+def test_the_answer_to_a_decision_may_be_written_after_its_effects() -> None:
+    assert violations(decided("issue.staff_decision_applied", 72.02, written_later=5), NO_LINKS) == ()
+    assert len(violations(decided("issue.staff_decision_applied", 73, written_later=5), NO_LINKS)) == 1
