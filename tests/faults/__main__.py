@@ -2,8 +2,9 @@
 
     SECONDS=300 SEED=1 REPORT=faults.json python -m tests.faults
 
-`SHORT=1` selects the smoke schedule of CI; `RATE` is the number of orders per second (4). The exit code is 0 where
-nothing was violated and everything recovered, 1 otherwise, and 2 where the run could not be made.
+`SHORT=1` selects the smoke schedule of CI; `QUIET=1` injects no faults, so that only partners are disorderly; `RATE`
+is the number of orders per second (4). The exit code is 0 where nothing was violated and everything recovered, 1
+otherwise, and 2 where the run could not be made.
 """
 
 import asyncio

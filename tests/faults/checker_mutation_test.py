@@ -27,6 +27,7 @@ from libs.common.runtime.in_flight import ConsumerLag
 from tests.faults import workload
 from tests.faults.asyncio_noise import silence_disconnect_errors
 from tests.faults.checker import read_evidence, verdicts
+from tests.faults.corrections import NamedEvent
 from tests.faults.partners import FaultPartners
 from tests.faults.publisher import OutgoingRecord, RetryingPublisher, record_of
 from tests.faults.quiescence import Quiescence
@@ -145,13 +146,13 @@ def _purchase(number: int) -> SimulatedPurchase:
 def _purchase_records(running: FaultSystem, number: int) -> Sequence[OutgoingRecord]:
     bought, now = _purchase(number), running.clock.now()
     submitted = IssueSubmitted.model_validate({**workload.report_body(bought), "reference": f"R-{bought.order_id}"})
-    events = [*workload.order_events(bought, now, ZONE), ("submitted", submitted)]
-    return [record_of(payload, _id(bought, name), "/faults/shop", now) for name, payload in events]
+    events = [*workload.order_events(bought, now, ZONE), NamedEvent("submitted", submitted)]
+    return [record_of(event.payload, _id(bought, event.name), "/faults/shop", now) for event in events]
 
 
 def _partial_delivery(running: FaultSystem, number: int) -> Sequence[OutgoingRecord]:
     bought, now = _purchase(number), running.clock.now()
-    events = dict(workload.order_events(bought, now, ZONE))
+    events = {event.name: event.payload for event in workload.order_events(bought, now, ZONE)}
     one_unit = {"lines": (LineQuantity(line_id="1", quantity=1),)}
     events |= {name: events[name].model_copy(update=one_unit) for name in ("shipped", "delivered")}
     return [record_of(payload, _id(bought, name), "/faults/shop", now) for name, payload in events.items()]

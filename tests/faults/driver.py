@@ -8,6 +8,7 @@ import itertools
 import random
 import time
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -17,11 +18,13 @@ import httpx
 from libs.common.decisions.ids import derived_id
 from libs.common.events.storefront import IssueSubmitted
 from tests.faults import workload
+from tests.faults.corrections import Correction, NamedEvent
+from tests.faults.customers import withdrawal
 from tests.faults.publisher import RetryingPublisher, record_of
 from tests.faults.system import FaultSystem
 from tests.faults.workload import SimulatedPurchase
 
-REPORT_DELAY = (1.0, 5.0)
+REPORT_DELAY, CORRECTION_DELAY = (1.0, 5.0), (0.0, 4.0)
 RETRYABLE_CODES = ("unknown_order", "not_delivered")
 PAUSE, MAX_PAUSE = 0.3, 4.0
 MAX_CONCURRENT_CALLS = 32
@@ -70,16 +73,11 @@ class LoadDriver:
     async def _play_purchase(self, bought: SimulatedPurchase, http: httpx.AsyncClient) -> None:
         """Publish an order, then report it."""
         rng = random.Random(f"{self.seed}:life:{bought.number}")
-        customer = bought.customer_id.encode()
-        for name, payload in workload.order_events(bought, self.system.clock.now(), self.zone):
-            event_id = str(derived_id("faults", bought.order_id, name))
-            record = record_of(payload, event_id, "/faults/shop", self.system.clock.now(), key=customer)
-            await self.publisher.publish(record)
-            if rng.random() < 0.1:
-                self.counts["duplicates"] += 1
-                await self.publisher.publish(record)
-        if bought.late:
+        self.counts["corrections"] += bought.correction != Correction.NONE
+        await self._publish(bought, workload.order_events(bought, self.system.clock.now(), self.zone), rng)
+        if not bought.is_reported:
             return
+        await self._publish(bought, workload.events_before_report(bought, self.system.clock.now()), rng)
         await asyncio.sleep(rng.uniform(*REPORT_DELAY))
         key = f"R-{bought.order_id}"
         if bought.by_kafka:
@@ -88,6 +86,40 @@ class LoadDriver:
             await asyncio.gather(*(self._report(bought, key, http) for _ in range(1 + bought.twice)))
         if bought.again:
             await self._report(bought, f"{key}-again", http)
+        if bought.shared_box:
+            await self._report(bought, f"{key}-second", http, bought.quantity - bought.reported)
+        if bought.withdrawn:
+            await self._withdraw(bought, key, http, by_kafka=rng.random() < 0.5)
+        await asyncio.sleep(rng.uniform(*CORRECTION_DELAY))
+        await self._publish(bought, workload.later_events(bought, self.system.clock.now(), self.zone), rng)
+
+    async def _withdraw(self, bought: SimulatedPurchase, key: str, http: httpx.AsyncClient, *, by_kafka: bool) -> None:
+        """Take the report back, by event or by HTTP, if its issue is known."""
+        issue_id = next(
+            (str(entry["issue_id"]) for entry in self.ledger if entry["key"] == key and entry.get("issue_id")), ""
+        )
+        if not issue_id:
+            return
+        self.counts["withdrawals"] += 1
+        if by_kafka:
+            now = self.system.clock.now()
+            taken_back = withdrawal(bought.order_id, bought.reporting_account, issue_id, now)
+            event = NamedEvent("withdrawn", taken_back)
+            await self._publish(bought, [event], random.Random(key))
+            return
+        headers, body = {"Idempotency-Key": f"{key}-withdraw"}, {"customer_id": bought.reporting_account}
+        await self._post_until_answered(http, f"/v1/issues/{issue_id}/withdraw", body, headers)
+
+    async def _publish(self, bought: SimulatedPurchase, events: Iterable[NamedEvent], rng: random.Random) -> None:
+        """Publish events of an order; some of them are published twice."""
+        for event in events:
+            event_id = str(derived_id("faults", bought.order_id, event.name))
+            key = (event.key or bought.customer_id).encode()
+            record = record_of(event.payload, event_id, "/faults/shop", self.system.clock.now(), key=key)
+            await self.publisher.publish(record)
+            if rng.random() < 0.1:
+                self.counts["duplicates"] += 1
+                await self.publisher.publish(record)
 
     async def _submit(self, bought: SimulatedPurchase, key: str) -> None:
         submitted = IssueSubmitted.model_validate({**workload.report_body(bought), "reference": key})
@@ -99,27 +131,37 @@ class LoadDriver:
         self.counts["duplicates"] += bought.twice
         self.ledger.append({"key": key, "order_id": bought.order_id, "channel": "kafka"})
 
-    async def _report(self, bought: SimulatedPurchase, key: str, http: httpx.AsyncClient) -> None:
+    async def _report(
+        self, bought: SimulatedPurchase, key: str, http: httpx.AsyncClient, quantity: int | None = None
+    ) -> None:
         headers = {"Idempotency-Key": key, "traceparent": _trace(key).decode()}
-        body = {**workload.report_body(bought), "reference": key}
-        answer, pause = None, PAUSE
-        while answer is None:
-            async with self._calls:
-                answer = await self._post(http, body, headers)
-            if answer is None:
-                await asyncio.sleep(pause)
-                pause = min(MAX_PAUSE, pause * 2)
+        body = {**workload.report_body(bought, quantity), "reference": key}
+        answer = await self._post_until_answered(http, "/v1/issues", body, headers)
         entry = {"key": key, "order_id": bought.order_id, "channel": "http", "status": answer.status_code}
         entry |= {"issue_id": answer.json().get("issue_id"), "code": answer.json().get("code")}
         self.ledger.append({**entry, "answered_at_ms": time.time() * 1000})
 
-    async def _post(self, http: httpx.AsyncClient, body: object, headers: dict[str, str]) -> httpx.Response | None:
+    async def _post_until_answered(
+        self, http: httpx.AsyncClient, path: str, body: object, headers: dict[str, str]
+    ) -> httpx.Response:
+        answer, pause = None, PAUSE
+        while answer is None:
+            async with self._calls:
+                answer = await self._post(http, path, body, headers)
+            if answer is None:
+                await asyncio.sleep(pause)
+                pause = min(MAX_PAUSE, pause * 2)
+        return answer
+
+    async def _post(
+        self, http: httpx.AsyncClient, path: str, body: object, headers: dict[str, str]
+    ) -> httpx.Response | None:
         """The final answer, or None where the same call must be repeated."""
         replicas = self.system.running("intake")
         if not replicas:
             return None
         try:
-            answer = await http.post(random.choice(replicas).url + "/v1/issues", json=body, headers=headers)
+            answer = await http.post(random.choice(replicas).url + path, json=body, headers=headers)
         except httpx.HTTPError:
             self.counts["calls_repeated"] += 1
             return None

@@ -15,7 +15,8 @@ MAX_SECONDS, MAX_RATE = 86_400, 1_000
 class FaultOptions:
     """`seconds` is the length of load and faults; healing, draining and the audit are added to it.
 
-    `short` selects the smoke schedule of CI, which has its own length.
+    `short` selects the smoke schedule of CI, which has its own length. `quiet` injects no faults: partners are as
+    disorderly as ever, which tells a fault of the rules from one of the plumbing.
     """
 
     seconds: float = 300.0
@@ -23,6 +24,7 @@ class FaultOptions:
     report: Path | None = None
     per_second: float = 4.0
     short: bool = False
+    quiet: bool = False
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "FaultOptions":
@@ -32,5 +34,6 @@ class FaultOptions:
             seed=integer("SEED", secrets.randbelow(1_000_000), environ=environ),
             report=output_file("REPORT", environ),
             short=flag("SHORT", environ),
+            quiet=flag("QUIET", environ),
             per_second=positive_number("RATE", 4, MAX_RATE, environ),
         )

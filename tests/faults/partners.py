@@ -1,5 +1,6 @@
-"""Warehouse, courier, payment provider and staff of a fault run: they answer everything, late, twice or
-out of order."""
+"""Warehouse, courier, payment provider, staff and customers of a fault run: they answer everything, late, twice or out
+of order.
+"""
 
 import asyncio
 import itertools
@@ -7,6 +8,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -15,15 +17,16 @@ import httpx
 from libs.common.decisions.ids import derived_id
 from libs.common.events import topics
 from libs.common.events.envelope import Payload
-from tests.faults import answers
+from tests.faults import answers, boxes, customers, payment_answers, warehouse_answers, workload
 from tests.faults.listener import Listener, TopicEvent
 from tests.faults.publisher import RetryingPublisher, record_of
 from tests.faults.replica import Replica
-from tests.faults.system import FaultSystem
+from tests.faults.system import LINK_SECRET, FaultSystem
 
 ANSWERED_TOPICS = (topics.WAREHOUSE_ORDERS, topics.CARRIER_ORDERS, topics.PAYMENT_ORDERS, topics.ISSUES)
 QUICK, SLOW = (0.0, 0.4), (2.0, 12.0)
 SLOW_SHARE = 0.08
+SHARED_BOX_SECONDS = 8.0
 
 
 @dataclass
@@ -39,6 +42,10 @@ class FaultPartners:
     _attempts: Counter[str] = field(default_factory=Counter)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _published: dict[str, Payload] = field(default_factory=dict)
+    _slips: dict[str, str | None] = field(default_factory=dict)
+    _collected: set[str] = field(default_factory=set)
+    _paid: set[str] = field(default_factory=set)
+    _shared: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     _listener: Listener | None = None
 
     @property
@@ -59,18 +66,59 @@ class FaultPartners:
         data, now, rng = event.data, self.system.clock.now(), self._rng(event.id)
         match event.type:
             case "replacement.ordered":
+                self._slips[data["issue_id"]] = data.get("return_slip")
                 attempt = self._attempt(data["issue_id"], data["replacement_id"])
                 if attempt:
-                    self._answer(event, answers.to_replacement(data, attempt, rng, now, self.zone), rng)
+                    self._answer(event, warehouse_answers.to_replacement(data, attempt, rng, now, self.zone), rng)
             case "collection.requested":
-                self._answer(event, answers.to_collection(data, rng, now), rng)
+                self._collect(event, rng, now)
             case "refund.requested":
-                self._attempts[data["refund_id"]] += 1
-                self._answer(event, answers.to_refund(data, self._attempts[data["refund_id"]], rng, now), rng)
+                self._pay(event, rng, now)
+            case "issue.choice_requested":
+                self._start_task(self._choose(event, rng))
             case "issue.review_requested":
                 self._start_task(self._decide(event, rng))
             case _:
                 return
+
+    def _pay(self, event: TopicEvent, rng: random.Random, now: datetime) -> None:
+        """Pay a refund once, however often it is requested."""
+        refund_id = event.data["refund_id"]
+        if refund_id in self._paid:
+            return
+        self._attempts[refund_id] += 1
+        planned = payment_answers.to_refund(event.data, self._attempts[refund_id], rng, now)
+        if planned[0].name != "failed":
+            self._paid.add(refund_id)
+        self._answer(event, planned, rng)
+
+    def _collect(self, event: TopicEvent, rng: random.Random, now: datetime) -> None:
+        """Collect a box, unless it was sent back before the report; hold one that a second issue shares."""
+        data, bought = event.data, workload.purchase(self.seed, int(event.data["order_id"][1:]))
+        planned = boxes.to_collection(data, rng, now, self._slips.get(data["issue_id"]))
+        if bought.early_box:
+            planned = boxes.nothing_to_collect(data, now)
+        if all(answer.name != "received" for answer in planned):
+            self._answer(event, planned, rng)
+            return
+        if data["collection_id"] in self._collected:
+            return
+        self._collected.add(data["collection_id"])
+        if not bought.shared_box:
+            self._answer(event, planned, rng)
+            return
+        self._answer(event, [answer for answer in planned if answer.name in ("booked", "collected")], rng)
+        self._start_task(self._share(event, rng))
+
+    async def _share(self, event: TopicEvent, rng: random.Random) -> None:
+        """Count the boxes of an order as one, if another follows soon."""
+        held = self._shared.setdefault(event.data["order_id"], [])
+        held.append(event.data)
+        if len(held) == 1:
+            await asyncio.sleep(SHARED_BOX_SECONDS)
+            requests = self._shared.pop(event.data["order_id"])
+            self.counts["shared boxes"] += len(requests) > 1
+            self._answer(event, boxes.shared_box(requests, self.system.clock.now()), rng)
 
     def _attempt(self, issue: str, replacement: str) -> int:
         """The number of this replacement within its issue; 0 for one that was requested before."""
@@ -105,6 +153,15 @@ class FaultPartners:
             await self.publisher.publish(
                 record_of(payload, event_id, "/faults/partner", moment, event.trace, key=event.key)
             )
+
+    async def _choose(self, event: TopicEvent, rng: random.Random) -> None:
+        """Most customers answer a question soon; the others leave it to its deadline."""
+        if rng.random() >= customers.ANSWER_SHARE:
+            return
+        await asyncio.sleep(rng.uniform(1, 4))
+        path = customers.choice_path(event.data, LINK_SECRET)
+        answer = await customers.answer_choice(self._any("delivery_notify"), path, rng)
+        self.counts[f"customers: {answer or 'too late'}"] += 1
 
     async def _decide(self, event: TopicEvent, rng: random.Random) -> None:
         """Approve a review after a while, repeated until answered; a settled review is refused, which is right."""

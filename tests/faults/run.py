@@ -108,7 +108,9 @@ async def run(system: FaultSystem, options: FaultOptions, log: Log) -> FaultResu
             listening = tasks.create_task(partners.run())
             poisoning = tasks.create_task(poisoner.run())
             driving = tasks.create_task(driver.run(seconds, over))
-            if options.short:
+            if options.quiet:
+                await asyncio.sleep(seconds)
+            elif options.short:
                 await nemesis.run(SMOKE_SCHEDULE, math.inf)
             else:
                 await nemesis.run(plan(options.seed, seconds, there), seconds)

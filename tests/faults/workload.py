@@ -3,12 +3,22 @@
 import random
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from libs.common.events import storefront
 from libs.common.events.envelope import Payload
-from libs.common.events.values import Address, Contact, Language, LineQuantity, Money, OrderLine, Reason
+from libs.common.events.values import Address, Component, Contact, Language, LineQuantity, Money, OrderLine, Reason
+from tests.faults.boxes import early_box
+from tests.faults.corrections import (
+    Correction,
+    NamedEvent,
+    OrderCorrection,
+    draw_correction,
+    remaining_account,
+)
+from tests.faults.payment_answers import chargeback, chargeback_won
 
 REASONS = {
     Reason.DEFECTIVE: 40,
@@ -17,12 +27,31 @@ REASONS = {
     Reason.MISSING_PART: 10,
     Reason.CHANGED_MIND: 20,
 }
+UNIT_PRICE = Money.model_validate({"amount": "4980", "currency": "JPY"})
+KIT = (Component(sku="POT", name="鉄瓶"), Component(sku="CUP", name="湯呑", quantity=2))
 LATE_SHARE, KAFKA_SHARE, TWICE_SHARE, AGAIN_SHARE = 0.1, 0.25, 0.15, 0.05
+WITHDRAWN_SHARE, KIT_SHARE = 0.08, 0.12
+EARLY_BOX_SHARE, SHARED_BOX_SHARE = 0.04, 0.3
+CHARGEBACK_SHARE, EARLY_SHARE, WON_SHARE = 0.08, 0.4, 0.5
+
+
+class Chargeback(StrEnum):
+    """A payment that the customer's bank takes back, before or after the report; the shop wins some of them."""
+
+    NONE = "none"
+    BEFORE_REPORT = "before_report"
+    AFTER_REPORT = "after_report"
+    WON = "won"
 
 
 @dataclass(frozen=True, slots=True)
 class SimulatedPurchase:
-    """One order and its consequences. `late` ones are promised, delayed, shipped, and never reported."""
+    """One order and its consequences. `late` ones are promised, delayed, shipped, and never reported.
+
+    A cancelled order is never reported either. `is_renamed` reports name the account that remains after a merge.
+    An `early_box` was sent back before the report; a `shared_box` holds units of two reports.
+    A `kit` has components; some reports of it are about one of them. A `withdrawn` report is taken back soon.
+    """
 
     number: int
     quantity: int
@@ -32,6 +61,17 @@ class SimulatedPurchase:
     by_kafka: bool
     twice: bool
     again: bool
+    correction: Correction = Correction.NONE
+    is_renamed: bool = False
+    early_box: bool = False
+    shared_box: bool = False
+    chargeback: Chargeback = Chargeback.NONE
+    withdrawn: bool = False
+    kit: bool = False
+
+    @property
+    def is_reported(self) -> bool:
+        return not self.late and self.correction != Correction.CANCELLED
 
     @property
     def order_id(self) -> str:
@@ -41,43 +81,93 @@ class SimulatedPurchase:
     def customer_id(self) -> str:
         return f"C{self.number:06d}"
 
+    @property
+    def reporting_account(self) -> str:
+        is_merged = self.correction == Correction.MERGED_BEFORE
+        return remaining_account(self.number) if is_merged and self.is_renamed else self.customer_id
+
 
 def purchase(seed: int, number: int) -> SimulatedPurchase:
-    rng = random.Random(f"{seed}:order:{number}")
+    rng, boxes = random.Random(f"{seed}:order:{number}"), random.Random(f"{seed}:boxes:{number}")
+    wishes = random.Random(f"{seed}:wishes:{number}")
     quantity = rng.choice((1, 1, 2, 3))
+    reason = rng.choices(list(REASONS), list(REASONS.values()))[0]
+    reported = rng.randint(1, quantity)
     return SimulatedPurchase(
         number=number,
         quantity=quantity,
-        reason=rng.choices(list(REASONS), list(REASONS.values()))[0],
-        reported=rng.randint(1, quantity),
+        reason=reason,
+        reported=reported,
         late=rng.random() < LATE_SHARE,
         by_kafka=rng.random() < KAFKA_SHARE,
         twice=rng.random() < TWICE_SHARE,
         again=rng.random() < AGAIN_SHARE,
+        correction=draw_correction(seed, number),
+        is_renamed=number % 2 == 0,
+        early_box=boxes.random() < EARLY_BOX_SHARE and reason != Reason.MISSING_PART,
+        shared_box=boxes.random() < SHARED_BOX_SHARE and reported < quantity,
+        chargeback=_draw_chargeback(random.Random(f"{seed}:chargeback:{number}")),
+        withdrawn=wishes.random() < WITHDRAWN_SHARE,
+        kit=wishes.random() < KIT_SHARE,
     )
 
 
-def order_events(bought: SimulatedPurchase, now: datetime, zone: ZoneInfo) -> list[tuple[str, Payload]]:
-    """All events of this order before any report, in order, each with a name for its event id."""
+def _draw_chargeback(rng: random.Random) -> Chargeback:
+    if rng.random() >= CHARGEBACK_SHARE:
+        return Chargeback.NONE
+    return rng.choice([each for each in Chargeback if each != Chargeback.NONE])
+
+
+def order_events(bought: SimulatedPurchase, now: datetime, zone: ZoneInfo) -> list[NamedEvent]:
+    """All events of this order before any report, in order, a second apart."""
     order, everything = bought.order_id, (LineQuantity(line_id="1", quantity=bought.quantity),)
+    moved, shipped, delivered = (now + timedelta(seconds=seconds) for seconds in (1, 2, 3))
     today = now.astimezone(zone).date()
-    events: list[tuple[str, Payload]] = [("placed", _placed(bought, now, today + timedelta(days=1)))]
+    placed = _placed(bought, now, today + timedelta(days=1))
+    events: dict[str, Payload] = {"placed": placed}
     if bought.late:
-        day = today + timedelta(days=3)
-        events.append(("moved", storefront.OrderPromiseChanged(order_id=order, promised_ship_date=day, changed_at=now)))
-    events.append(("shipped", storefront.OrderShipped(order_id=order, lines=everything, shipped_at=now)))
-    events.append(("delivered", storefront.OrderDelivered(order_id=order, lines=everything, delivered_at=now)))
+        late = today + timedelta(days=3)
+        events["moved"] = storefront.OrderPromiseChanged(order_id=order, promised_ship_date=late, changed_at=moved)
+    events["shipped"] = storefront.OrderShipped(order_id=order, lines=everything, shipped_at=shipped)
+    events["delivered"] = storefront.OrderDelivered(order_id=order, lines=everything, delivered_at=delivered)
+    return OrderCorrection(bought.correction, placed, now).apply(events)
+
+
+def events_before_report(bought: SimulatedPurchase, now: datetime) -> list[NamedEvent]:
+    """Events of other partners before the report: the count of a box that was sent back already, a chargeback."""
+    events: list[NamedEvent] = []
+    if bought.early_box:
+        events.append(NamedEvent("early-box", early_box(bought.order_id, bought.reported, now)))
+    if bought.chargeback == Chargeback.BEFORE_REPORT:
+        events.append(NamedEvent("charged-back", chargeback(bought.order_id, _total(bought), now)))
     return events
+
+
+def later_events(bought: SimulatedPurchase, now: datetime, zone: ZoneInfo) -> list[NamedEvent]:
+    """Events about this order that the shop and the payment provider publish while a report is open."""
+    placed = _placed(bought, now, now.astimezone(zone).date())
+    events = OrderCorrection(bought.correction, placed, now).later_events()
+    if bought.chargeback in (Chargeback.AFTER_REPORT, Chargeback.WON):
+        events.append(NamedEvent("charged-back", chargeback(bought.order_id, _total(bought), now)))
+    if bought.chargeback == Chargeback.WON:
+        events.append(NamedEvent("won", chargeback_won(bought.order_id, _total(bought), now)))
+    return events
+
+
+def _total(bought: SimulatedPurchase) -> Money:
+    return Money(amount=UNIT_PRICE.amount * bought.quantity, currency=UNIT_PRICE.currency)
 
 
 def report_body(bought: SimulatedPurchase, quantity: int | None = None) -> dict[str, Any]:
     """The body of `POST /v1/issues`, and the payload of `issue.submitted`."""
     line: dict[str, Any] = {"line_id": "1", "quantity": quantity or bought.reported}
-    if bought.reason is Reason.MISSING_PART:
+    if bought.kit and bought.reason in (Reason.MISSING_PART, Reason.DEFECTIVE):
+        line["parts"] = [{"sku": KIT[bought.number % 2].sku, "quantity": 1}]
+    elif bought.reason == Reason.MISSING_PART:
         line["part"] = "蓋 / lid"
     return {
         "order_id": bought.order_id,
-        "customer_id": bought.customer_id,
+        "customer_id": bought.reporting_account,
         "reason": bought.reason,
         "lines": [line],
     }
@@ -91,8 +181,9 @@ def _placed(bought: SimulatedPurchase, now: datetime, promised: Any) -> storefro
         sku=f"SKU-{number % 20}",
         name="南部鉄器 急須",
         quantity=bought.quantity,
-        unit_price=Money.model_validate({"amount": "4980", "currency": "JPY"}),
+        unit_price=UNIT_PRICE,
         promised_ship_date=promised,
+        components=KIT if bought.kit else (),
     )
     return storefront.OrderPlaced(
         order_id=bought.order_id,
