@@ -106,7 +106,8 @@ ONCE_PER_ROUND = (
     ("refund.requested", "refund_id", ("refund.reversed",)),
 )
 """Orders to partners, one in each round of an issue, and what makes room for one more: cancelled, something else sent
-back, a replacement that did not leave after all, money that came back."""
+back, a replacement that did not leave after all, money that came back. Units that come back singly are paid back so.
+"""
 
 
 def nothing_twice(history: History) -> Iterator[Violation]:
@@ -118,8 +119,9 @@ def nothing_twice(history: History) -> Iterator[Violation]:
         )
         for kind, id_field, ends in ONCE_PER_ROUND:
             orders = {fact.data[id_field]: fact for fact in facts if fact.type == kind}
+            receipts = sum(fact.type == "issue.item_received" for fact in facts) if kind == "refund.requested" else 0
             ended = {_end_of_round(fact) for fact in facts if fact.type in ends and fact.data.get("called_off", True)}
-            if len(orders) > rounds + len(ended):
+            if len(orders) > max(rounds, receipts) + len(ended):
                 yield violation(f"issue {issue}: {len(orders)} times {kind}", *orders.values())
         yield from _more_than_one(issue, [fact for fact in facts if fact.type == "issue.accepted"], rounds=1)
     yield from _repeated(history.of("points.granted"), "cause")

@@ -63,13 +63,15 @@ def _out_of_order_at_partner(facts: Sequence[Fact]) -> set[tuple[str, str]]:
 
 
 def _answers_former_request(fact: Fact, facts: Iterable[Fact]) -> bool:
-    """Return true for the booking of a collection that was requested again before it: it does not count."""
+    """Return true for the booking of a collection that was requested again: it does not count.
+
+    The request may have been written after the booking, and before the booking was read.
+    """
     attempt = fact.data.get("attempt") if fact.type == "collection.booked" else None
     return bool(attempt) and any(
         each.type == "collection.requested"
         and each.data["collection_id"] == fact.data["collection_id"]
         and each.data.get("attempt", 1) > attempt
-        and each.written_at <= fact.written_at
         for each in facts
     )
 

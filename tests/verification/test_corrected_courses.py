@@ -114,10 +114,10 @@ def test_money_that_went_back_twice_at_one_moment_is_a_matter_of_staff(hours: fl
 
 
 def booked_late(attempt: int) -> HistoryBuilder:
-    """A history in which the only booking has no effect: the collection was requested a second time before it."""
+    """A history in which the only booking has no effect: a second request came before it was read."""
     story = valid_history().without("issue.collection_booked").with_data("collection.booked", attempt=attempt)
     again = {"issue_id": ISSUE, "order_id": "S1", "collection_id": "c1", "earliest_date": "2026-03-07", "attempt": 2}
-    return with_event(story, "carrier.orders", "collection.requested", 96.5, **again)
+    return with_event(story, "carrier.orders", "collection.requested", 97.5, **again)
 
 
 def test_a_booking_of_a_former_request_is_not_due_before_the_collection() -> None:
@@ -174,3 +174,14 @@ def test_each_collection_is_judged_by_the_order_of_its_own_records() -> None:
     assert not any("precedes" in each for each in violations("in_order_per_issue", swapped_again()))
     once = valid_history().without("issue.collection_booked")
     assert any("precedes" in each for each in violations("in_order_per_issue", once))
+
+
+def paid_by_units(second_receipt: str) -> HistoryBuilder:
+    """A history with a second refund, after a second event of this type about the goods."""
+    story = with_event(refund_history(), "issues", second_receipt, 119, issue_id=ISSUE, order_id="S1", lines=[LINE])
+    return again(story)
+
+
+def test_units_that_come_back_one_by_one_are_paid_back_one_by_one() -> None:
+    assert violations("nothing_twice", paid_by_units("issue.item_received")) == []
+    assert violations("nothing_twice", paid_by_units("issue.item_inspected"))
