@@ -47,7 +47,7 @@ def answers(steps: Sequence[Step]) -> TwoServices:
             steps_now: Sequence[Step] = (("confirm", 0, 1), ("ship", 600, 0))
         else:
             steps_now = steps
-        return [(at, _payload(order, kind, at, days)) for kind, minutes, days in steps_now for at in [_at(minutes)]]
+        return [(at, payload_of(order, kind, at, days)) for kind, minutes, days in steps_now for at in [_at(minutes)]]
 
     def _at(minutes: int) -> datetime:
         return story.now + timedelta(minutes=minutes)
@@ -56,7 +56,7 @@ def answers(steps: Sequence[Step]) -> TwoServices:
     return story
 
 
-def _payload(order: ReplacementOrdered, kind: str, at: datetime, days: int) -> Payload:
+def payload_of(order: ReplacementOrdered, kind: str, at: datetime, days: int) -> Payload:
     ids = {"issue_id": order.issue_id, "replacement_id": order.replacement_id}
     day = CALENDAR.day(at) + timedelta(days=days)
     match kind:

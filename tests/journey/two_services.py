@@ -29,6 +29,8 @@ class TwoServices:
     to_come: list[tuple[datetime, Payload]] = field(default_factory=list)
     ordered: dict[object, datetime] = field(default_factory=dict)
     """Time of each replacement order by its id."""
+    published: list[tuple[datetime, Payload]] = field(default_factory=list)
+    """Events of returns about the issue, with their times."""
     _passed_on: int = 0
     _answered: int = 0
 
@@ -83,6 +85,7 @@ class TwoServices:
             facts, self._passed_on = self.case.facts[self._passed_on :], len(self.case.facts)
             for fact in facts:
                 if isinstance(fact, IssueEvent):
+                    self.published.append((self.now, fact))
                     self.talk.handle(fact)
                 elif isinstance(fact, ReplacementOrdered) and fact.replacement_id not in self.ordered:
                     self.ordered[fact.replacement_id] = self.now
