@@ -25,6 +25,11 @@ LINK_LIFETIME = timedelta(days=400)
 _OPEN_ISSUES = "SELECT issue_id, status FROM issues WHERE is_open ORDER BY reported_at DESC"
 _NEWEST_ISSUE = "SELECT issue_id FROM issues ORDER BY is_open DESC, reported_at DESC LIMIT 1"
 _WORK = "SELECT DISTINCT ON (kind) kind, issue_id FROM work_queue ORDER BY kind, due_at"
+_SILENT_WAREHOUSE = """
+    SELECT i.issue_id, i.order_id, t.data ->> 'choice_id' AS choice_id
+    FROM timeline t JOIN issues i USING (issue_id)
+    WHERE i.is_open AND t.type = 'issue.choice_requested.v1' AND t.data ->> 'cause' = 'not_shipping'
+    ORDER BY t.at DESC LIMIT 1"""
 _CLUSTERS = "SELECT count(*) FROM clusters"
 _DEAD_LETTERS = "SELECT id FROM dead_letters WHERE state = 'open' ORDER BY id LIMIT 1"
 _WORK_TITLES = {
@@ -42,6 +47,12 @@ def status_link(system: DemoSystem, issue_id: Any, now: datetime) -> str:
     """The status page that the customer of this issue sees."""
     token = SignedLinks([system.link_secret]).token(Purpose.STATUS, now + LINK_LIFETIME, str(issue_id))
     return f"{system.service_url('intake')}/s/{token}"
+
+
+def choice_link(system: DemoSystem, order_id: str, choice_id: str, now: datetime) -> str:
+    """The page on which the customer of this order answers this question."""
+    token = SignedLinks([system.link_secret]).token(Purpose.CHOICE, now + LINK_LIFETIME, order_id, choice_id)
+    return f"{system.service_url('delivery_notify')}/c/{token}"
 
 
 async def newest_status_link(system: DemoSystem, now: datetime) -> str | None:
@@ -89,9 +100,13 @@ async def find_open_work(system: DemoSystem, now: datetime) -> list[Link]:
             found.append(("a cluster of reports about one lot", f"{desk}/insights"))
         if dead_letter := await returns.fetchval(_DEAD_LETTERS):
             found.append(("an event that could not be applied", f"{desk}/dead-letters/returns/{dead_letter}"))
+        silent = await intake.fetchrow(_SILENT_WAREHOUSE)
     finally:
         await intake.close()
         await returns.close()
+    if silent:
+        found.append(("a warehouse that is silent about a replacement", f"{desk}/issues/{silent['issue_id']}"))
+        found.append(("the choice of its customer", choice_link(system, silent["order_id"], silent["choice_id"], now)))
     pages = [status_link(system, row["issue_id"], now) for row in issues]
     async with httpx.AsyncClient(timeout=30) as http:
         found += [each async for each in _customer_pages(http, system, pages)]

@@ -126,6 +126,22 @@ def test_the_same_replacement_order_is_handled_once() -> None:
     assert house.attempts[ISSUE] == 1
 
 
+@pytest.mark.parametrize(("days_before_the_rest", "answers"), [(8.1, True), (7.9, False), (6.1, False), (5.9, True)])
+def test_the_warehouse_never_answers_the_orders_of_some_days(days_before_the_rest: float, answers: bool) -> None:
+    quiet_from = NOW + timedelta(days=days_before_the_rest)
+    house = warehouse.Warehouse(Partner("warehouse", PartnerSettings(repeat_share=0, quiet_from=quiet_from)))
+    for name in ("first", "asked again", "asked by staff"):
+        house.handle(ReceivedEvent(envelope(ordered(), name), {}))
+    assert bool(house.attempts[ISSUE]) is answers
+
+
+def test_the_warehouse_answers_all_orders_where_the_story_has_no_end() -> None:
+    house = warehouse.Warehouse(partner())
+    house.handle(ReceivedEvent(envelope(ordered(), "first"), {}))
+    house.handle(ReceivedEvent(envelope(ordered(), "asked again"), {}))
+    assert house.silent_about == set()
+
+
 def test_nothing_ships_before_it_was_confirmed_or_on_a_day_before_the_confirmed_one() -> None:
     for seed in SEEDS:
         events = warehouse.fulfilment_events(ordered(), NOW, 2, random.Random(seed), ZONE)

@@ -43,6 +43,8 @@ NEW_ADDRESS = {
 }
 """The address of customers who move."""
 
+LEFT_CHOICES = timedelta(hours=60)
+"""Choices are few: those of the last days are left as well."""
 CHANGE_WINDOW_SHARE = 0.35
 SCORE_WEIGHTS = {10: 30, 9: 26, 8: 16, 7: 10, 6: 5, 5: 4, 3: 4, 1: 3, 0: 2}
 
@@ -134,7 +136,8 @@ class Customers:
         return None
 
     def _schedule(self, link: str, cause: str, act: Action) -> None:
-        if self.partner.is_quiet(self.partner.clock.now()):
+        leaves = LEFT_CHOICES if act == self._answer_choice else timedelta(0)
+        if self.partner.is_quiet(self.partner.clock.now() + leaves):
             return
         rng = self.partner.rng("answer", cause, act.__name__)
         share = CHANGE_WINDOW_SHARE if act == self._choose_window else self.settings.answer_share

@@ -1,7 +1,8 @@
 """The warehouse: picks replacement orders, is sometimes out of stock, and counts returned items.
 
-It is closed in the shop's closed season. Some orders it answers only once they are repeated. It learns of returned
-parcels from the courier's events, in place of the physical arrival. The same `replacement_id` is never shipped twice.
+It is closed in the shop's closed season. Some orders it answers only once they are repeated; about one or two near the
+end of the story it stays silent, so that their customers have a choice. It learns of returned parcels from the
+courier's events, in place of the physical arrival. The same `replacement_id` is never shipped twice.
 An order rejected once is served at its second request. Held lots are set apart; other lots are shipped instead (see
 `storefront`).
 """
@@ -37,6 +38,11 @@ from libs.common.events.warehouse import (
 
 NO_PAPERS_SHARE = 0.15
 SILENT_SHARE = 0.2
+SILENT_FROM, SILENT_UNTIL = timedelta(days=8), timedelta(days=6)
+"""Before the time from which customers and staff do nothing: early enough for two missed dates, late enough that the
+choice is still open at the end."""
+MOST_SILENT = 2
+"""Issues about whose replacements it stays silent, as some are withdrawn."""
 CONDITION_WEIGHTS = {
     Condition.SELLABLE: 50,
     Condition.REPAIRABLE: 22,
@@ -216,6 +222,7 @@ class Warehouse:
     partner: Partner
     orders_seen: set[UUID] = field(default_factory=set)
     first_events: dict[UUID, str] = field(default_factory=dict)
+    silent_about: set[UUID] = field(default_factory=set)
     attempts: Counter[UUID] = field(default_factory=Counter)
     restock_dates: dict[UUID, date] = field(default_factory=dict)
     cancelled: set[UUID] = field(default_factory=set)
@@ -244,6 +251,8 @@ class Warehouse:
     def _ordered(self, order: ReplacementOrdered, received: ReceivedEvent) -> None:
         if order.replacement_id in self.orders_seen:
             return
+        if self._is_lost(order.issue_id, received.event.time):
+            return
         if self._is_overlooked(order.replacement_id, received.event.id):
             return
         self.orders_seen.add(order.replacement_id)
@@ -257,6 +266,14 @@ class Warehouse:
         attempt = self.attempts[order.issue_id]
         plans = fulfilment_events(order, received.event.time, attempt, rng, self.partner.settings.zone)
         self._plan(order.replacement_id, plans, received.trace)
+
+    def _is_lost(self, issue_id: UUID, ordered_at: datetime) -> bool:
+        """The first issues of some days get no answer at all, however often their orders are repeated."""
+        is_quiet = self.partner.is_quiet
+        is_time = is_quiet(ordered_at + SILENT_FROM) and not is_quiet(ordered_at + SILENT_UNTIL)
+        if is_time and issue_id not in self.attempts and len(self.silent_about) < MOST_SILENT:
+            self.silent_about.add(issue_id)
+        return issue_id in self.silent_about
 
     def _is_overlooked(self, replacement_id: UUID, event_id: str) -> bool:
         """Some orders get no answer until they are repeated as another event."""
