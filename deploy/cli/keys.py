@@ -9,17 +9,19 @@ import typer
 
 from libs.common.config.column_key_settings import ColumnKeySettings
 from libs.common.config.settings import load
-from libs.common.events.topics import SERVICES
+from libs.common.events.topics import ALL_SERVICES
 from libs.common.postgres.column_keys import ColumnKeyError, ColumnKeys, configured_keys
 from libs.common.postgres.key_register import register, retire_others
 from libs.common.postgres.key_rotation import COMMON_COLUMNS, OUTBOX, EncryptedColumn, rotate, rotate_outbox
 from services.delivery_notify.store import encrypted_columns as delivery_notify
 from services.intake.store import encrypted_columns as intake
+from services.partners.store import encrypted_columns as partners
 from services.returns.store import encrypted_columns as returns
 
 COLUMNS: dict[str, tuple[EncryptedColumn, ...]] = {
     "delivery_notify": delivery_notify.ENCRYPTED_COLUMNS,
     "intake": intake.ENCRYPTED_COLUMNS,
+    "partners": partners.ENCRYPTED_COLUMNS,
     "returns": returns.ENCRYPTED_COLUMNS,
 }
 
@@ -51,7 +53,7 @@ def generate() -> None:
 
 
 def rotate_command(
-    service: Annotated[str, typer.Argument(help=f"One of {', '.join(SERVICES)}.")],
+    service: Annotated[str, typer.Argument(help=f"One of {', '.join(ALL_SERVICES)}.")],
     database_url: Annotated[str, typer.Option(envvar="DATABASE_URL", help="The database of the service.")],
 ) -> None:
     """Encrypt all rows under the first of PERSONAL_DATA_KEYS. Beside the running service, and again after an abort.
@@ -59,8 +61,8 @@ def rotate_command(
     Call it once every process of the service runs with the new key in front. It ends with the older keys retired: they
     can then be removed from the setting.
     """
-    if service not in SERVICES:
-        raise typer.BadParameter(f"{service!r} is not a service; write one of {', '.join(SERVICES)}")
+    if service not in ALL_SERVICES:
+        raise typer.BadParameter(f"{service!r} is not a service; write one of {', '.join(ALL_SERVICES)}")
     keys = configured_keys(load(ColumnKeySettings))
     if not keys.is_encrypting:
         typer.echo("PERSONAL_DATA_KEYS: unset; set the keys of the service", err=True)

@@ -33,6 +33,7 @@ COMMANDS: tuple[LazyCommand | TyperGroup, ...] = (
     ),
     LazyCommand("staff", "services.intake.cli.staff:app", "Staff accounts of the desk.", SETUP),
     LazyCommand("dead-letters", "libs.common.messaging.dead_letters_cli:app", "Dead letters of a service.", OPERATION),
+    LazyCommand("webhooks", "services.partners.cli.webhooks:app", "Webhooks to partners.", OPERATION),
     LazyCommand("reconcile", "deploy.cli.reconcile:main", "Name what the services lost, and repair it.", OPERATION),
     LazyCommand("offsets", "deploy.cli.offsets:main", "Let a stopped service read records again.", OPERATION),
     group(

@@ -3,16 +3,15 @@
 `PARTNERS` is TOML text; usually `PARTNERS_FILE` names a file of it.
 """
 
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import ip_network
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 from pydantic_settings import NoDecode
 
 from libs.common.config.settings import ServiceSettings
+from services.partners.domain.webhook_urls import Network
 from services.partners.policy.partner_terms import PartnerDirectory, parse_directory
-
-Network = IPv4Network | IPv6Network
 
 
 def _parse_networks(value: object) -> object:
@@ -37,5 +36,7 @@ class PartnersSettings(ServiceSettings):
     """Networks beside the public internet that webhooks may be sent to, with commas between them; unset: none."""
     webhook_timeout_seconds: Annotated[float, Field(gt=0, le=30)] = 15.0
     """Seconds for which an answer to a webhook is awaited."""
+    webhook_log_days: Annotated[int, Field(ge=1, le=90)] = 14
+    """Days for which attempts to send a webhook are kept, with the beginning of the answer."""
     webhook_pause_after_hours: Annotated[int, Field(ge=1)] = 72
     """Hours without any success after which a failing webhook subscription is paused."""

@@ -21,7 +21,7 @@ OWN_ROOMS = {
     "returns": {"cli"},
     "delivery_notify": {"channels", "rendering", "sending"},
     "loyalty": {"cli", "ledger"},
-    "partners": {"sending"},
+    "partners": {"cli", "sending"},
 }  # fmt: skip
 FRONT_DOOR = {"__init__.py", "app.py", "metrics.py", "settings.py"}
 OTLP = ("/v1/traces", "/v1/metrics")

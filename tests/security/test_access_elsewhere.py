@@ -82,6 +82,14 @@ ACCESS: dict[str, dict[str, str]] = {
     "partners": {
         "POST /v1/partner/{name}/events": "the partner",
         "GET /v1/partner/{name}/events": "the partner",
+        "POST /v1/partner/{name}/webhooks": "the partner ops",
+        "GET /v1/partner/{name}/webhooks": "the partner ops",
+        "DELETE /v1/partner/{name}/webhooks/{subscription_id}": "the partner ops",
+        "POST /v1/partner/{name}/webhooks/{subscription_id}/secrets": "the partner ops",
+        "DELETE /v1/partner/{name}/webhooks/{subscription_id}/secrets/old": "the partner ops",
+        "POST /v1/partner/{name}/webhooks/{subscription_id}/resume": "the partner ops",
+        "GET /v1/partner/{name}/webhooks/{subscription_id}/attempts": "the partner ops",
+        "POST /v1/partner/{name}/webhooks/{subscription_id}/resend": "the partner ops",
     },
 }
 KEYS = {"storefront": STOREFRONT, "ops": OPS}
@@ -101,7 +109,7 @@ def filled(path: str, token: str = "nonsense") -> str:
         "{issue_id}": str(uuid4()), "{choice_id}": str(uuid4()), "{redemption_id}": str(uuid4()),
         "{dead_letter_id}": "1",
         "{cause}": "value", "{order_id:path}": "O-1", "{customer_id:path}": "C-1", "{count_id:path}": "E-1",
-        "{token}": token,
+        "{name}": "acme", "{subscription_id}": str(uuid4()), "{token}": token,
     }  # fmt: skip
     for name, value in values.items():
         path = path.replace(name, value)

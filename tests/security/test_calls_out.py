@@ -35,6 +35,7 @@ NETWORK = {
     "aiosmtplib",
     "ftplib",
     "http",
+    "httpcore",
     "httpx",
     "obstore",
     "requests",
@@ -48,6 +49,7 @@ MAY_CALL = {
     "libs/common/telemetry/providers.py": "the collector",
     "services/delivery_notify/channels/http_channel.py": "all channels over HTTP",
     "services/delivery_notify/channels/smtp.py": "the mail server",
+    "services/partners/sending/endpoint.py": "partners, at public addresses that are checked when connected",
     "services/intake/desk/dead_letters.py": "the ops routes of the other services",
     "services/intake/evidence/storage.py": "the store of photos",
 }

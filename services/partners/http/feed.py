@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from libs.common.http.problems import PROBLEM_RESPONSE, Problem
 from libs.common.runtime.dependencies import CurrentService
 from services.partners.http.dependencies import CurrentNews, CurrentPartner
-from services.partners.store.feed import StoredEvent, acknowledge, read_cursor, read_events
+from services.partners.store.feed_reading import StoredEvent, acknowledge, read_cursor, read_events
 
 MAX_WAIT_SECONDS, POLL_SECONDS = 30, 1.0
 """Longest wait of a call, and the pause between two looks for events of other processes."""

@@ -1,5 +1,6 @@
 """Route for events that a partner sends: `POST /v1/partner/{name}/events`."""
 
+import asyncio
 import json
 from typing import Any, Literal
 
@@ -10,6 +11,7 @@ from pydantic_core import to_json
 
 from libs.common.events.json_text import well_formed
 from libs.common.events.registry import UndecodableError, decode
+from libs.common.http.body_limit import BODY_SECONDS
 from libs.common.http.problems import PROBLEM_RESPONSE, Answer, Problem
 from libs.common.runtime.dependencies import CurrentService
 from libs.common.runtime.service import ServiceTransaction
@@ -157,9 +159,15 @@ def _refuse_constant(name: str) -> None:
 
 
 async def _read_body(request: Request) -> bytes:
+    """Return the body. Raises `Problem` 408 or 413: the common limit is meant for a single command."""
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise Problem(413, "body_too_large", f"body: {MAX_BODY_BYTES} bytes are the maximum; send fewer events.")
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > MAX_BODY_BYTES:
+                    detail = f"body: {MAX_BODY_BYTES} bytes are the maximum; send fewer events."
+                    raise Problem(413, "body_too_large", detail)
+    except TimeoutError:
+        raise Problem(408, "too_slow", f"body: not complete within {BODY_SECONDS:g} s; send it again.") from None
     return bytes(body)

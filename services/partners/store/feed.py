@@ -7,7 +7,6 @@ later with a lower number would be missed by a reader that has passed it.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from libs.common.decisions.facts import Facts, Record
 from libs.common.decisions.fast_replace import replace
@@ -18,16 +17,14 @@ from libs.common.postgres.column_keys import keys_of
 from libs.common.postgres.pool import Connection
 from libs.common.postgres.retention import Sweep
 from libs.common.telemetry.log_context import current_trace
-from libs.common.telemetry.trace_context import Carrier
 from services.partners.domain.decide import decide
 from services.partners.domain.feed import FeedEntry, FeedHead, ids_in
 from services.partners.policy.partner_terms import PartnerTerms
+from services.partners.store.deliveries import add_deliveries
+from services.partners.store.feed_reading import TABLE, lock_head
 
-TABLE = "feed"
 KEY = "feed"
 
-_LOCK = "SELECT pg_advisory_xact_lock(hashtext('sakidashi.feed'))"
-_HEAD = "SELECT position FROM feed_head"
 _SAVE_HEAD = """
     INSERT INTO feed_head (position) VALUES ($1) ON CONFLICT (is_only) DO UPDATE SET position = excluded.position"""
 _ADD = """
@@ -53,8 +50,7 @@ class Feed:
         return KEY
 
     async def load(self, conn: Connection, keys: Sequence[str], events: Sequence[AnyEvent]) -> dict[str, FeedHead]:
-        await conn.execute(_LOCK)
-        return {KEY: FeedHead(await conn.fetchval(_HEAD) or 0)}
+        return {KEY: FeedHead(await lock_head(conn))}
 
     def decide(self, state: FeedHead | None, event: AnyEvent, now: datetime) -> tuple[FeedHead, Facts]:
         head, facts = decide(state, event, now, self.partners)
@@ -83,6 +79,10 @@ class Feed:
         await conn.execute(_ADD, *columns(rows), now)
         addressed = [(partner, each.position) for each in entries for partner in each.partners]
         await conn.execute(_ADDRESS, *columns(addressed))
+        await add_deliveries(
+            conn,
+            [(name, each.position, each.event.data.key, each.event.type) for each in entries for name in each.partners],
+        )
         await give(conn, self._given(entries), now)
         await conn.execute(_SAVE_HEAD, changed[KEY].position)
 
@@ -99,69 +99,6 @@ async def give(conn: Connection, rows: Sequence[tuple[str, str, str, str, str]],
     """Store ids that partners were given: role, kind, id, partner and Kafka key."""
     if rows:
         await conn.execute(_GIVE, *columns(sorted(set(rows))), now)
-
-
-async def lock_head(conn: Connection) -> int:
-    """Return the newest position; none is given until this transaction ends."""
-    await conn.execute(_LOCK)
-    return await conn.fetchval(_HEAD) or 0
-
-
-@dataclass(frozen=True, slots=True)
-class StoredEvent:
-    """One event of the feed: its position, and the event as JSON."""
-
-    position: int
-    event_id: str
-    type: str
-    key: str
-    value: bytes
-    trace: Carrier | None
-
-
-_READ = """
-    SELECT f.position, f.event_id, f.type, f.key, f.value, f.is_personal, f.trace
-    FROM addressed a JOIN feed f USING (position)
-    WHERE a.partner = $1 AND a.position > $2 ORDER BY a.position LIMIT $3"""
-_CURSOR = """
-    SELECT coalesce(c.acknowledged, 0) AS acknowledged, coalesce(c.deleted, 0) AS deleted,
-           coalesce((SELECT position FROM feed_head), 0) AS newest
-    FROM (SELECT $1::text AS partner) p LEFT JOIN partner_cursors c USING (partner)"""
-_ACKNOWLEDGE = """
-    INSERT INTO partner_cursors (partner, acknowledged) VALUES ($1, $2)
-    ON CONFLICT (partner) DO UPDATE SET acknowledged = greatest(partner_cursors.acknowledged, excluded.acknowledged)
-    WHERE partner_cursors.acknowledged < excluded.acknowledged"""
-
-
-async def read_events(conn: Connection, partner: str, after: int, limit: int) -> list[StoredEvent]:
-    """Return the events addressed to this partner behind a position, in order."""
-    return [stored_event(conn, row) for row in await conn.fetch(_READ, partner, after, limit)]
-
-
-def stored_event(conn: Connection, row: Any) -> StoredEvent:
-    """Return an event from its row, decrypted."""
-    plain = keys_of(conn).reveal(TABLE, row["value"]) if row["is_personal"] else row["value"]
-    return StoredEvent(row["position"], row["event_id"], row["type"], row["key"], plain, row["trace"])
-
-
-@dataclass(frozen=True, slots=True)
-class PartnerCursor:
-    """Position up to which a partner acknowledged, up to which events were deleted after retention, and the newest."""
-
-    acknowledged: int
-    deleted: int
-    newest: int
-
-
-async def read_cursor(conn: Connection, partner: str) -> PartnerCursor:
-    row = await conn.fetchrow(_CURSOR, partner)
-    assert row is not None
-    return PartnerCursor(row["acknowledged"], row["deleted"], row["newest"])
-
-
-async def acknowledge(conn: Connection, partner: str, position: int) -> None:
-    """Store that a partner has everything up to this position; it never moves back."""
-    await conn.execute(_ACKNOWLEDGE, partner, position)
 
 
 # The cursors learn how far events were deleted, so that a partner that asks for older ones gets an error, not a gap.
