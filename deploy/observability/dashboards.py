@@ -6,7 +6,7 @@ The files are committed, so that Grafana provisions them without Python; a test 
 from pathlib import Path
 
 from deploy.observability.grafana_model import Dashboard, Panel, to_json
-from libs.common.events.topics import SERVICES
+from libs.common.events.topics import ALL_SERVICES
 
 FOLDER = Path(__file__).parent / "grafana"
 
@@ -283,7 +283,7 @@ def _of_service(service: str) -> Dashboard:
     )
 
 
-DASHBOARDS = (OVERVIEW, MESSAGING, BUSINESS, *(_of_service(service) for service in SERVICES))
+DASHBOARDS = (OVERVIEW, MESSAGING, BUSINESS, *(_of_service(service) for service in ALL_SERVICES))
 
 
 def files() -> dict[str, str]:

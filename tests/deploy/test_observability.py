@@ -15,7 +15,7 @@ from deploy.observability import dashboards
 from deploy.observability.dashboards import DASHBOARDS
 from deploy.observability.grafana_model import Dashboard, expressions, to_json
 from deploy.service_settings import settings_class
-from libs.common.events.topics import SERVICES
+from libs.common.events.topics import ALL_SERVICES
 from libs.common.telemetry.metrics import Metric, series_names
 from libs.common.telemetry.providers import otlp_metric_readers
 from tests.running import OPS, STOREFRONT, eventually, running
@@ -38,7 +38,7 @@ WORDS = {
 @cache
 def exported() -> tuple[Metric, ...]:
     """Return the metrics of all services as they are wired."""
-    return tuple(metric for service in SERVICES for metric in example_app(service).state.service.metrics.catalogue)
+    return tuple(metric for service in ALL_SERVICES for metric in example_app(service).state.service.metrics.catalogue)
 
 
 @cache
@@ -134,10 +134,10 @@ def test_no_two_panels_of_a_dashboard_overlap(dashboard: Dashboard) -> None:
 
 def test_prometheus_scrapes_every_service_under_its_name() -> None:
     config = yaml.safe_load((RULES.parent / "prometheus.yml").read_text(encoding="utf-8"))
-    assert [job["job_name"] for job in config["scrape_configs"]] == list(SERVICES)
+    assert [job["job_name"] for job in config["scrape_configs"]] == list(ALL_SERVICES)
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", ALL_SERVICES)
 async def test_a_running_service_exports_what_its_catalogue_names(
     service: str, database: Callable[[str], Awaitable[str]], tmp_path: Path
 ) -> None:
