@@ -27,7 +27,7 @@ from libs.common.runtime.in_flight import ConsumerLag
 from tests.faults import workload
 from tests.faults.asyncio_noise import silence_disconnect_errors
 from tests.faults.checker import read_evidence, verdicts
-from tests.faults.corrections import NamedEvent
+from tests.faults.corrections import Correction, NamedEvent
 from tests.faults.partners import FaultPartners
 from tests.faults.publisher import OutgoingRecord, RetryingPublisher, record_of
 from tests.faults.quiescence import Quiescence
@@ -55,14 +55,26 @@ class MutationScenario:
     dies_at: str = ""
     processes: int = 1
     repeats_delivery: bool = False
+    reason: Reason = Reason.DEFECTIVE
+    correction: Correction = Correction.NONE
 
 
 SCENARIOS = (
     MutationScenario("right", provocations=("failing_first", "slow_relay"), processes=2, repeats_delivery=True),
+    MutationScenario("right_changed", correction=Correction.ONE_LESS),
+    MutationScenario("right_refunded", reason=Reason.CHANGED_MIND, correction=Correction.UNIT_REFUNDED),
     MutationScenario("inbox_off", "inbox_off", "consumed_once", repeats_delivery=True),
     MutationScenario("offsets_first", "offsets_first", "consumed_once", dies_at="before_commit:5"),
     MutationScenario("outbox_outside", "outbox_outside", "nothing_lost", dies_at="outbox_outside"),
     MutationScenario("two_relays", "relay_without_lock", "no_duplicates", ("slow_relay",), processes=2),
+    MutationScenario("changes", "changes_ignored", "corrections_count", correction=Correction.ONE_LESS),
+    MutationScenario(
+        "shop_refunds",
+        "shop_refunds_ignored",
+        "refunded_within_paid",
+        reason=Reason.CHANGED_MIND,
+        correction=Correction.UNIT_REFUNDED,
+    ),
     MutationScenario("unordered", "unordered_retry", "in_order_per_issue", ("failing_first",)),
 )
 
@@ -79,7 +91,7 @@ async def run_scenario(
         subscribed = all_subscriptions()
         publisher = RetryingPublisher(running.servers, running.prefix)
         lag = ConsumerLag(running.servers, running.prefix, [(each.service, each.topic) for each in subscribed])
-        partners = FaultPartners(running, publisher, SEED, zone, orderly=True)
+        partners = FaultPartners(running, publisher, SEED, zone, orderly=True, plain=True)
         listening = asyncio.create_task(partners.run())
         try:
             quiescence = Quiescence(running, {"answers": lambda: partners.in_flight}, lag)
@@ -116,7 +128,7 @@ async def _publish_workload(
 ) -> list[dict[str, object]]:
     """Publish orders and their reports, through one process death where the scenario has one. Returns the ledger."""
     for number in range(ORDERS):
-        for record in _purchase_records(running, number):
+        for record in _purchase_records(running, number, scenario):
             await publisher.publish(record)
     if scenario.dies_at:
         await _restart_after_failpoint(running)
@@ -139,12 +151,24 @@ async def _repeat_delivery(
     return entry
 
 
-def _purchase(number: int) -> SimulatedPurchase:
-    return SimulatedPurchase(number, 2, Reason.DEFECTIVE, 1, late=False, by_kafka=True, twice=False, again=False)
+def _purchase(number: int, scenario: MutationScenario | None = None) -> SimulatedPurchase:
+    """An order of two units, one of them reported, or both after a correction of a change of mind."""
+    corrected = scenario or MutationScenario("")
+    return SimulatedPurchase(
+        number,
+        quantity=2,
+        reason=corrected.reason,
+        reported=2 if corrected.reason == Reason.CHANGED_MIND else 1,
+        late=False,
+        by_kafka=True,
+        twice=False,
+        again=False,
+        correction=corrected.correction,
+    )
 
 
-def _purchase_records(running: FaultSystem, number: int) -> Sequence[OutgoingRecord]:
-    bought, now = _purchase(number), running.clock.now()
+def _purchase_records(running: FaultSystem, number: int, scenario: MutationScenario) -> Sequence[OutgoingRecord]:
+    bought, now = _purchase(number, scenario), running.clock.now()
     submitted = IssueSubmitted.model_validate({**workload.report_body(bought), "reference": f"R-{bought.order_id}"})
     events = [*workload.order_events(bought, now, ZONE), NamedEvent("submitted", submitted)]
     return [record_of(event.payload, _id(bought, event.name), "/faults/shop", now) for event in events]

@@ -1,4 +1,4 @@
-"""Mutants of the messaging code, each put in place of the right code to prove that the checker detects it.
+"""Mutants of messaging and of corrections, each put in place of the right code to prove that the checker detects it.
 
 Only `tests.faults.single_process` imports this, as configured by its environment; no shipped code refers to it. A
 provocation is no mutant: it brings about the moment in which a mutant differs, and correct code must get over it.
@@ -9,13 +9,16 @@ from collections.abc import Callable, Collection, Sequence
 from contextvars import ContextVar
 from typing import Any
 
+from libs.common.events.envelope import Payload
 from libs.common.events.issues import IssueAccepted
+from libs.common.events.storefront import OrderChanged, OrderRefunded
 from libs.common.messaging import broker, inbox, outbox, relay
 from libs.common.messaging.consumer import Consumer
 from libs.common.messaging.failpoints import failpoint
 from libs.common.messaging.rebalance import GivenBack, Records
 from libs.common.postgres.pool import ConflictError
 from libs.common.runtime import kafka_reader
+from services.returns.domain import ledger_decisions
 
 Change = Callable[[], None]
 
@@ -104,6 +107,23 @@ def unordered_retry() -> None:
     _replace(Consumer, "_transact", transact)
 
 
+def changes_ignored() -> None:
+    """The money of an order stays as it was placed, whatever the shop changes later."""
+    _replace_handler(OrderChanged)
+
+
+def shop_refunds_ignored() -> None:
+    """The money that the shop paid back by itself is not counted."""
+    _replace_handler(OrderRefunded)
+
+
+def _replace_handler(event: type[Payload]) -> None:
+    handlers = ledger_decisions.LEDGER_HANDLERS
+    if not isinstance(handlers, dict) or event not in handlers:
+        raise AttributeError(f"{event.__name__} has no handler of its own any more; the mutant proves nothing")
+    handlers[event] = lambda *_: None
+
+
 def failing_first() -> None:
     """Provocation: each batch fails at its first attempt with a transient error."""
     right = Consumer._transact
@@ -139,6 +159,14 @@ def _replace(owner: Any, name: str, wrong: Any) -> None:
 
 MUTANTS: dict[str, Change] = {
     change.__name__: change
-    for change in (inbox_off, offsets_first, outbox_outside, relay_without_lock, unordered_retry)
+    for change in (
+        inbox_off,
+        offsets_first,
+        outbox_outside,
+        relay_without_lock,
+        unordered_retry,
+        changes_ignored,
+        shop_refunds_ignored,
+    )
 }
 PROVOCATIONS: dict[str, Change] = {change.__name__: change for change in (failing_first, slow_relay)}

@@ -7,7 +7,7 @@ import itertools
 import random
 from collections import Counter
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,6 +18,7 @@ from libs.common.decisions.ids import derived_id
 from libs.common.events import topics
 from libs.common.events.envelope import Payload
 from tests.faults import answers, boxes, customers, payment_answers, warehouse_answers, workload
+from tests.faults.answers import EvenRandom
 from tests.faults.listener import Listener, TopicEvent
 from tests.faults.publisher import RetryingPublisher, record_of
 from tests.faults.replica import Replica
@@ -31,13 +32,16 @@ SHARED_BOX_SECONDS = 8.0
 
 @dataclass
 class FaultPartners:
-    """`in_flight` counts unpublished answers; `counts` the injected disorder. `orderly` turns the disorder off."""
+    """`in_flight` counts unpublished answers; `counts` the injected disorder. `orderly` turns the disorder off, `plain`
+    the surprises: every answer is the most common one.
+    """
 
     system: FaultSystem
     publisher: RetryingPublisher
     seed: int
     zone: ZoneInfo
     orderly: bool = False
+    plain: bool = False
     counts: Counter[str] = field(default_factory=Counter)
     _attempts: Counter[str] = field(default_factory=Counter)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -95,6 +99,8 @@ class FaultPartners:
     def _collect(self, event: TopicEvent, rng: random.Random, now: datetime) -> None:
         """Collect a box, unless it was sent back before the report; hold one that a second issue shares."""
         data, bought = event.data, workload.purchase(self.seed, int(event.data["order_id"][1:]))
+        if self.plain:
+            bought = replace(bought, early_box=False, shared_box=False)
         planned = boxes.to_collection(data, rng, now, self._slips.get(data["issue_id"]))
         if bought.early_box:
             planned = boxes.nothing_to_collect(data, now)
@@ -129,7 +135,7 @@ class FaultPartners:
         return self._attempts[issue]
 
     def _rng(self, cause: str) -> random.Random:
-        return random.Random(f"{self.seed}:{cause}")
+        return EvenRandom() if self.plain else random.Random(f"{self.seed}:{cause}")
 
     def _answer(self, event: TopicEvent, planned: answers.PartnerAnswers, rng: random.Random) -> None:
         if not self.orderly:
