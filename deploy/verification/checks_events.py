@@ -61,7 +61,16 @@ SUPERSEDED_BY = {
 def _is_superseded(history: History, fact: Fact) -> bool:
     if fact.type in ("item.received", "item.inspected") and _is_kept(history, fact):
         return True
+    if fact.type in ("replacement.shipped", "parcel.delivered") and _is_sent_in_spite(history, fact):
+        return True
     return bool(history.about(fact.issue, "issue.cancelled", *SUPERSEDED_BY.get(fact.type, ())))
+
+
+def _is_sent_in_spite(history: History, fact: Fact) -> bool:
+    """Return true for a parcel of a replacement that was cancelled meanwhile: staff are asked about it."""
+    cancelled = {each.data["replacement_id"] for each in history.about(fact.issue, "replacement.cancelled")}
+    causes = {each.data["cause"] for each in history.about(fact.issue, "issue.review_requested")}
+    return fact.data["replacement_id"] in cancelled and "moved_after_stop" in causes
 
 
 def _is_kept(history: History, count: Fact) -> bool:

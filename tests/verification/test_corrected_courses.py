@@ -185,3 +185,16 @@ def paid_by_units(second_receipt: str) -> HistoryBuilder:
 def test_units_that_come_back_one_by_one_are_paid_back_one_by_one() -> None:
     assert violations("nothing_twice", paid_by_units("issue.item_received")) == []
     assert violations("nothing_twice", paid_by_units("issue.item_inspected"))
+
+
+def sent_in_spite(cause: str) -> HistoryBuilder:
+    """A history with a second replacement that was cancelled, left all the same, and was reviewed for this cause."""
+    ids = {"issue_id": ISSUE, "order_id": "S1", "replacement_id": "r2"}
+    story = with_event(valid_history(), "warehouse.orders", "replacement.cancelled", 121, **ids)
+    story = with_event(story, "warehouse.events", "replacement.shipped", 122, **ids)
+    return with_event(story, "issues", "issue.review_requested", 122, issue_id=ISSUE, order_id="S1", cause=cause)
+
+
+def test_a_parcel_that_left_in_spite_of_its_cancellation_is_a_matter_for_staff() -> None:
+    assert violations("nothing_lost", sent_in_spite("moved_after_stop")) == []
+    assert violations("nothing_lost", sent_in_spite("value"))
