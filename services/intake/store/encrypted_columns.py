@@ -3,4 +3,13 @@
 from libs.common.postgres.key_rotation import EncryptedColumn
 from services.intake.store import order_contacts
 
-ENCRYPTED_COLUMNS = (EncryptedColumn(order_contacts.TABLE, "order_id", "sealed", source="person"),)
+ENCRYPTED_COLUMNS = (
+    EncryptedColumn(
+        order_contacts.TABLE,
+        "order_id",
+        "sealed",
+        source="person",
+        derived=("tokens",),
+        derive=order_contacts.derived_columns,
+    ),
+)
