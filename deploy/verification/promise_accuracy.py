@@ -67,7 +67,7 @@ def _is_kept(history: History, promise: JudgedPromise) -> bool | None:
     """Return None for a date that was released, or that may still be kept."""
     if promise.done_at is not None and promise.done_at.astimezone(history.zone).date() <= promise.day:
         return True
-    if promise.outcome is Outcome.RELEASED:
+    if promise.outcome == Outcome.RELEASED:
         return None
     is_to_come = promise.day >= history.now.astimezone(history.zone).date()
     return None if promise.done_at is None and is_to_come else False
