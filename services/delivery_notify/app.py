@@ -73,7 +73,7 @@ def create_app(settings: NotifySettings | None = None) -> FastAPI:
     renderer = Renderer(calendar, links, shop, settings.templates_dir)
     preview = Renderer(calendar, InertNoticeLinks(*addresses), shop, settings.templates_dir)
     template_lint.check(renderer)
-    add_senders(service, settings, renderer, calendar, conversations)
+    add_senders(service, settings, renderer, calendar, conversations, secrets)
     service.run_in_background("lateness watch", LatenessWatch(service, rules).run)
     pages = open_renderer(settings.public_url, settings.sender_name, settings.zone)
     add_metrics(service.metrics, settings.zone)

@@ -58,7 +58,10 @@ class RenderedMessage:
 
 @dataclass(frozen=True, slots=True)
 class MessageDraft:
-    """Rendered message with its recipient. Equal messages have equal `idempotency_key`s."""
+    """Rendered message with its recipient. Equal messages have equal `idempotency_key`s.
+
+    `issue_id` and `order_id` are what an answer to it is about; neither where it is about several.
+    """
 
     idempotency_key: UUID
     recipient_name: str
@@ -66,6 +69,8 @@ class MessageDraft:
     language: str
     written_at: datetime
     rendered: RenderedMessage
+    issue_id: UUID | None = None
+    order_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

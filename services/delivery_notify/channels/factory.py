@@ -2,6 +2,7 @@
 
 from pydantic import SecretStr
 
+from libs.common.http.reply_addresses import ReplyAddresses
 from services.delivery_notify.channels.channel import Channel
 from services.delivery_notify.channels.kintone import kintone_channel
 from services.delivery_notify.channels.line import line_channel
@@ -12,9 +13,12 @@ from services.delivery_notify.channels.webhook import webhook_channel
 from services.delivery_notify.channels.zendesk import zendesk_channel
 
 
-def customer_channels(settings: ChannelSettings) -> dict[str, Channel]:
-    """Return the channels by their name in preferences, in the default order of preference."""
-    channels: dict[str, Channel] = {"email": _mail_channel(settings)}
+def customer_channels(settings: ChannelSettings, replies: ReplyAddresses | None = None) -> dict[str, Channel]:
+    """Return the channels by their name in preferences, in the default order of preference.
+
+    `replies` gives the addresses for answers to mails; without it answers go to one mailbox.
+    """
+    channels: dict[str, Channel] = {"email": _mail_channel(settings, replies)}
     if settings.line_access_token:
         channels["line"] = line_channel(_secret_value(settings.line_access_token), settings.line_api_url)
     if settings.sms_webhook_url:
@@ -43,9 +47,9 @@ def staff_channel(settings: ChannelSettings) -> tuple[Channel, str] | None:
             return None
 
 
-def _mail_channel(settings: ChannelSettings) -> Channel:
+def _mail_channel(settings: ChannelSettings, replies: ReplyAddresses | None = None) -> Channel:
     url, connections = settings.smtp_url.get_secret_value(), settings.smtp_connections
-    return mail_channel(url, connections, settings.sender_mailbox, settings.reply_mailbox)
+    return mail_channel(url, connections, settings.sender_mailbox, settings.reply_mailbox, replies)
 
 
 def _secret_value(secret: SecretStr | None) -> str:

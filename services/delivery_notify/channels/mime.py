@@ -35,7 +35,10 @@ _FORBIDDEN_IN_ADDRESS = re.compile(r"[\x00-\x20\x7f-\xa0\u2028\u2029<>,;:\"()]")
 
 @dataclass(frozen=True, slots=True)
 class MailEnvelope:
-    """Sender, recipient and mailbox for replies (name and address each); the `Message-ID` is derived from the key."""
+    """Sender, recipient and mailbox for replies (name and address each); the `Message-ID` is derived from the key.
+
+    `thread` is an address without a mailbox, in `References`: mails with the same one are one thread.
+    """
 
     sender: tuple[str, str]
     recipient: tuple[str, str]
@@ -43,6 +46,7 @@ class MailEnvelope:
     language: str
     date: datetime
     reply_to: tuple[str, str] | None = None
+    thread: str = ""
 
     @property
     def message_id(self) -> str:
@@ -59,6 +63,7 @@ def encode_mail(envelope: MailEnvelope, rendered: RenderedMessage) -> bytes:
         f"Subject: {_encoded_words('Subject', rendered.subject)}",
         f"Date: {_date_header(envelope.date.replace(microsecond=0))}",
         f"Message-ID: {envelope.message_id}",
+        *([f"References: <{envelope.thread}>"] if envelope.thread else []),
         "Auto-Submitted: auto-generated",
         f"Content-Language: {envelope.language}",
         *_unsubscribe(rendered.unsubscribe_url),

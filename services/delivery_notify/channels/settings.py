@@ -27,6 +27,13 @@ def _check_mail_address(value: str) -> str:
     return value
 
 
+def _check_domain(value: str) -> str:
+    domain = mail_address(f"reply@{value}")
+    if domain is None:
+        raise ValueError("must be a domain that receives mail, such as reply.shop.example")
+    return domain.rpartition("@")[2]
+
+
 def _address_of(mailbox: str) -> str:
     """Return the address of a mailbox, its domain in ASCII."""
     address = parseaddr(mailbox)[1]
@@ -58,6 +65,9 @@ class ChannelSettings(CalendarSettings):
     reply_to: Annotated[str, AfterValidator(_check_mail_address)] | None = None
     """Mailbox for answers to mails, `Name <address>`; default: the sender. Mails ask for replies, so it is required
     where nobody reads the sender's (`no-reply@...`)."""
+    mail_reply_domain: Annotated[str, AfterValidator(_check_domain)] | None = None
+    """Domain whose mail intake reads (its `MAIL_WEBHOOK_SECRETS`): each mail about an issue or an order then has an
+    address of its own for answers, `reply+...@domain`. Unset: answers go to REPLY_TO, and people read them."""
     smtp_connections: Annotated[int, Field(ge=1, le=50)] = 4
     """Connections to the mail server."""
     shop_name: Annotated[str, StringConstraints(min_length=1, max_length=80)] | None = None

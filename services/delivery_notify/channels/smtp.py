@@ -14,6 +14,7 @@ from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 import aiosmtplib
 
+from libs.common.http.reply_addresses import ReplyAddresses
 from services.delivery_notify.channels.channel import (
     DELIVERY_TIMEOUT_SECONDS,
     Channel,
@@ -35,21 +36,33 @@ _FINAL, _TOO_LARGE = 500, 552
 
 @dataclass(frozen=True, slots=True)
 class MailEncoder:
-    """Encoder of mails from one sender, with a mailbox for replies (name and address each)."""
+    """Encoder of mails from one sender, with a mailbox for replies (name and address each).
+
+    With `replies`, a mail about one issue or order has an address of its own for answers, in the name of the mailbox.
+    """
 
     sender: tuple[str, str]
     reply_to: tuple[str, str] | None = None
+    replies: ReplyAddresses | None = None
 
     def encode(self, draft: MessageDraft) -> EncodedMessage:
+        thread = self._thread(draft)
         envelope = MailEnvelope(
             self.sender,
             (draft.recipient_name, draft.address),
             draft.idempotency_key,
             draft.language,
             draft.written_at,
-            self.reply_to,
+            ((self.reply_to or self.sender)[0], thread) if thread else self.reply_to,
+            thread,
         )
         return EncodedMessage(draft.idempotency_key, draft.address, encode_mail(envelope, draft.rendered))
+
+    def _thread(self, draft: MessageDraft) -> str:
+        """Return the address for answers to this mail; empty where it is that of the shop."""
+        if self.replies and draft.issue_id:
+            return self.replies.of_issue(draft.issue_id)
+        return self.replies.of_order(draft.order_id) if self.replies and draft.order_id else ""
 
 
 @dataclass
@@ -157,8 +170,12 @@ def _describe(error: Exception) -> str:
 
 
 def mail_channel(
-    url: str, connections: int, sender: tuple[str, str], reply_to: tuple[str, str] | None = None
+    url: str,
+    connections: int,
+    sender: tuple[str, str],
+    reply_to: tuple[str, str] | None = None,
+    replies: ReplyAddresses | None = None,
 ) -> Channel:
     """Create the channel for `SMTP_URL`; connections open with the first message."""
-    parts, writer = urlsplit(url), MailEncoder(sender, reply_to)
+    parts, writer = urlsplit(url), MailEncoder(sender, reply_to, replies)
     return DiscardChannel(writer.encode) if parts.scheme == "discard" else SmtpChannel(parts, connections, writer)

@@ -46,7 +46,17 @@ class OutgoingMessage:
         contents = [_content(notice, contact, parse_facts(notice.facts), now) for notice in self.notices]
         rendered = renderer.render(contents[0]) if len(contents) == 1 else renderer.render_group(contents)
         key = self.group_id or self.notices[0].notice_id
-        return MessageDraft(key, contact.name, self.route.address, contact.language, now, rendered)
+        issues, orders = ({getattr(each, name) for each in self.notices} for name in ("issue_id", "order_id"))
+        return MessageDraft(
+            key,
+            contact.name,
+            self.route.address,
+            contact.language,
+            now,
+            rendered,
+            issues.pop() if len(issues) == 1 else None,
+            orders.pop() if len(orders) == 1 else None,
+        )
 
 
 def _content(notice: ClaimedNotice, contact: RecipientContact, facts: NoticeFacts, now: datetime) -> NoticeContent:
