@@ -42,6 +42,7 @@ COMMANDS: tuple[LazyCommand | TyperGroup, ...] = (
         LazyCommand("promises", "deploy.cli.verify_promises:main", "Count promises kept and broken, from the topics."),
         panel=OPERATION,
     ),
+    LazyCommand("deliver-mail", "deploy.cli.deliver_mail:main", "Pass a mail from a mail server to intake.", OPERATION),
     LazyCommand("rejoin", "deploy.cli.rejoin:main", "Prepare a service that was restored from a backup.", OPERATION),
     LazyCommand("erase", "libs.common.privacy.erase_cli:main", "Erase a customer in every service.", PRIVACY),
     LazyCommand(

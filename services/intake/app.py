@@ -9,9 +9,10 @@ from libs.common.config.settings import load
 from libs.common.events.anomalies import CountStaffDecided
 from libs.common.events.customers import CustomerErased, CustomerErasureRequested
 from libs.common.events.envelope import Payload
-from libs.common.events.issues import IssueCollectionWindowChosen, IssueRated
+from libs.common.events.issues import IssueCollectionWindowChosen, IssueCustomerWrote, IssueRated
 from libs.common.events.rejections import EventRejected
 from libs.common.events.storefront import CustomerMerged
+from libs.common.http.reply_addresses import ReplyAddresses
 from libs.common.http.signed_links import open_links
 from libs.common.privacy.customer_merges import CustomerMerges
 from libs.common.privacy.erasure import Erasures
@@ -31,12 +32,15 @@ from services.intake.http.fast_path import ReportFastPath
 from services.intake.insights.cluster_decisions import PUBLISHES as CLUSTER_EVENTS
 from services.intake.jobs.photo_cleanup import PhotoCleanup
 from services.intake.jobs.wiring import add_insights
-from services.intake.metrics import WEBHOOKS, add_metrics
+from services.intake.mail import api as mail
+from services.intake.mail.receiving import MailReceiver
+from services.intake.metrics import MAILS, WEBHOOKS, add_metrics
 from services.intake.policy.eligibility_rules import read_rules
 from services.intake.settings import IntakeSettings
 from services.intake.store import order_contacts
 from services.intake.store.anomalies import Anomalies, retention_sweep
 from services.intake.store.customer_merges import move_customer
+from services.intake.store.customer_messages import retention_sweep as message_sweep
 from services.intake.store.erasure import erase
 from services.intake.store.orders import Orders
 from services.intake.store.photo_cleanup import retention_sweeps
@@ -51,6 +55,7 @@ PUBLISHES: tuple[type[Payload], ...] = (
     *WEBHOOK_EVENTS.values(),
     CountStaffDecided,
     IssueCollectionWindowChosen,
+    IssueCustomerWrote,
     IssueRated,
     CustomerErasureRequested,
     CustomerErased,
@@ -80,7 +85,11 @@ def create_app(settings: IntakeSettings | None = None) -> FastAPI:
     service.add_aggregate(publisher)
     service.add_aggregate(CustomerMerges(move_customer), CustomerMerged)
     service.add_retention(*retention_sweeps(settings.evidence_retention_days, settings.free_text_retention_days))
-    service.add_retention(retention_sweep(), order_contacts.retention_sweep(settings.contact_retention_days))
+    service.add_retention(
+        retention_sweep(),
+        order_contacts.retention_sweep(settings.contact_retention_days),
+        message_sweep(settings.free_text_retention_days),
+    )
     service.run_in_background("photo cleanup", PhotoCleanup(service, evidence.files).run)
     add_insights(service)
     add_metrics(service.metrics)
@@ -99,9 +108,10 @@ def create_app(settings: IntakeSettings | None = None) -> FastAPI:
         *desk.ROUTERS,
         insight_routes.router,
         storefronts.router,
+        mail.router,
         assets.routes(),
         pages={"desk": "/desk"},
-        uploads=(*photos.UPLOADS, *customer_pages.UPLOADS, *storefronts.PATHS),
+        uploads=(*photos.UPLOADS, *customer_pages.UPLOADS, *storefronts.PATHS, mail.PATH),
         untraced=("/desk", "/s/", "/r/", "/v/", "/u/"),
         examples=EXAMPLES,
     )
@@ -113,6 +123,8 @@ def create_app(settings: IntakeSettings | None = None) -> FastAPI:
         tuple(settings.shopify_secrets),
         service.metrics.counter(WEBHOOKS),
     )
+    replies = ReplyAddresses([secret.get_secret_value() for secret in settings.link_secrets])
+    app.state.mail = MailReceiver(commands, evidence, replies, service.metrics.counter(MAILS))
     app.state.customer_pages = customer_pages.open_customer_pages(commands, evidence, settings, links, assets)
     app.state.desk = desk.open_desk(commands, evidence, settings, links, assets)
     app.user_middleware.append(Middleware(ReportFastPath, commands))  # the last one is the innermost

@@ -38,6 +38,14 @@ ORDER_LOOKUPS = Metric(
     ("outcome",),
 )
 
+MAILS = Metric(
+    "sakidashi.mails.received",
+    Kind.COUNTER,
+    "{mail}",
+    "Mails of customers, by outcome: `attached`, `unmatched`, `automatic` or `repeated`.",
+    ("outcome",),
+)
+
 
 def add_metrics(metrics: ServiceMetrics) -> None:
     accepted, rejected = metrics.counter(ACCEPTED), metrics.counter(REJECTED)

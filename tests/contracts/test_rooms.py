@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SHARED_ROOMS = {"domain", "store", "http", "policy", "migrations"}
 OWN_ROOMS = {
     "intake": {
-        "cli", "customer_pages", "desk", "evidence", "insights", "jobs", "storefronts",
+        "cli", "customer_pages", "desk", "evidence", "insights", "jobs", "mail", "storefronts",
     },
     "returns": {"cli"},
     "delivery_notify": {"channels", "rendering", "sending"},

@@ -63,7 +63,8 @@ CONVERSATIONS: dict[str, tuple[str, Direction, str]] = {
         "issue.replacement_delivery_changed issue.refund_reversed "
         "issue.replacement_delivered issue.choice_requested issue.collection_requested issue.collection_booked "
         "issue.collected issue.item_received issue.item_inspected issue.refund_requested issue.refunded "
-        "issue.resolved issue.rated issue.reopened issue.cancelled issue.anomaly_detected",
+        "issue.resolved issue.rated issue.reopened issue.cancelled issue.anomaly_detected "
+        "issue.customer_wrote",
     ),
     "notices": (
         "order_id",

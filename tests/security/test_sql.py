@@ -48,7 +48,6 @@ ALLOWED = {
             "fields",
             "cleared",
             "digests",
-            "derived",
         )
     },
     ("services/intake/store/insights/queries.py", "REPEAT_WITHIN.days"): "a number of that module",

@@ -100,6 +100,7 @@ PAYLOADS: tuple[type[Payload], ...] = (
     payment.ChargebackReversed,
     issues.IssueResolved,
     issues.IssueRated,
+    issues.IssueCustomerWrote,
     issues.IssueReopened,
     issues.IssueCancelled,
     issues.IssueStaffDecisionApplied,

@@ -20,6 +20,7 @@ from services.intake.desk.decisions import MAX_COMMENT_LENGTH
 from services.intake.desk.sessions import StaffSession
 from services.intake.store import anomalies
 from services.intake.store.anomalies import AnomalyDetails
+from services.intake.store.customer_messages import find_message
 from services.intake.store.issues import read_issue
 
 SETTLE, ASSIGN = "settle", "assign"
@@ -118,9 +119,11 @@ async def _page(
     async with desk.service.pool.acquire() as conn:
         found = await anomalies.find_anomaly(conn, anomaly_id)
         issues = await anomalies.candidates(conn, found) if found else []
+        message = await find_message(conn, found.message_id) if found and found.message_id else None
     if found is None:
         return desk.renderer.not_found(session)
     return desk.renderer.page(
-        "anomaly.html", session, status, active_page="home", anomaly=found, issues=issues, done=done, fault=fault,
-        decision=decision, now=desk.service.clock.now(), may_decide=session.may(StaffRole.AGENT),
+        "anomaly.html", session, status, active_page="home", anomaly=found, issues=issues, message=message,
+        done=done, fault=fault, decision=decision, now=desk.service.clock.now(),
+        may_decide=session.may(StaffRole.AGENT),
     )  # fmt: skip

@@ -40,7 +40,7 @@ def _on_work(work: Iterable[WorkItem]) -> Iterator[AvailableAction]:
             case WorkKind.REVIEW:
                 yield AvailableAction(StaffAction.APPROVE_REVIEW, item.about)
                 yield AvailableAction(StaffAction.REFUSE_REVIEW, item.about)
-            case WorkKind.UNHAPPY | WorkKind.UNREACHED | WorkKind.WINDOW | WorkKind.ANOMALY:
+            case WorkKind.UNHAPPY | WorkKind.UNREACHED | WorkKind.WINDOW | WorkKind.MESSAGE | WorkKind.ANOMALY:
                 yield AvailableAction(MARK_HANDLED, settled_subject(item.kind, item.about))
             case WorkKind.DETAILS:
                 yield AvailableAction(RECORD_ANSWER)

@@ -165,6 +165,7 @@ def _is_known(action: AvailableAction) -> bool:
             WorkKind.UNHAPPY,
             WorkKind.UNREACHED,
             WorkKind.WINDOW,
+            WorkKind.MESSAGE,
             WorkKind.ANOMALY,
         )
     if action.name == RECORD_ANSWER:

@@ -29,6 +29,7 @@ NOTICE_BY_STEP: dict[str, NoticeKind | None] = {
     "unhappy": None,
     "unreached": None,
     "window": NoticeKind.COLLECTION_BOOKED,
+    "message": None,
     "anomaly": None,
 }
 """Notice to the customer after each step; None for no notice."""

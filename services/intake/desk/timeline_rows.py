@@ -20,7 +20,7 @@ _SERVICE_BY_TOPIC = {"points": "loyalty", "notice": "delivery_notify", "customer
 _ISSUE_EVENTS_OF_INTAKE = frozenset(
     {"reported", "accepted", "rejected", "details_requested", "details_provided", "staff_decided"}
 )
-_ISSUE_EVENTS_OF_CUSTOMER = frozenset({"rated", "collection_window_chosen"})
+_ISSUE_EVENTS_OF_CUSTOMER = frozenset({"rated", "collection_window_chosen", "customer_wrote"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,23 +111,34 @@ class EvidenceUploads:
     async def _store(self, parts: list[UploadFile]) -> list[StoredPhoto]:
         return [await self._keep_one(part, f"photos.{index}") for index, part in enumerate(parts)]
 
+    async def keep(self, content: bytes) -> StoredPhoto | None:
+        """Store a picture that came by mail; None where it is no photo, damaged or too large. Raises `Problem` 503."""
+        try:
+            return await self._put(content)
+        except (photos.TooLargeError, photos.WrongTypeError, photos.UnreadableError):
+            return None
+
+    async def _put(self, content: bytes) -> StoredPhoto:
+        try:
+            async with self._one_at_a_time:
+                prepared = await asyncio.to_thread(photos.prepare_photo, content)
+            await self.files.put(prepared)
+            return prepared.photo
+        except EvidenceUnavailableError as error:
+            detail = "The photo store does not answer; try again soon."
+            raise Problem(503, "evidence_unavailable", detail, retry_after=5) from error
+
     async def _keep_one(self, part: UploadFile, at: str) -> StoredPhoto:
         if (part.size or 0) > photos.MAX_BYTES:
             raise _too_large(f"{part.size} bytes, {photos.MAX_BYTES} are the maximum; send a smaller picture", at)
         try:
-            async with self._one_at_a_time:
-                prepared = await asyncio.to_thread(photos.prepare_photo, await part.read())
-            await self.files.put(prepared)
-            return prepared.photo
+            return await self._put(await part.read())
         except photos.TooLargeError as error:
             raise _too_large(f"{error}; send a smaller picture", at) from error
         except photos.WrongTypeError as error:
             raise Problem(415, "wrong_photo_type", f"{at}: {error}; send one of these.", field=at) from error
         except photos.UnreadableError as error:
             raise Problem(422, "unreadable_photo", f"{at}: {error}; send it again.", field=at) from error
-        except EvidenceUnavailableError as error:
-            detail = "The photo store does not answer; try again soon."
-            raise Problem(503, "evidence_unavailable", detail, retry_after=5) from error
 
 
 def _stored(text: str) -> str:

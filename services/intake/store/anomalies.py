@@ -97,6 +97,12 @@ class AnomalyDetails:
         kind, _, number = self.thing.partition(":")
         return number if kind == "count" and self.anomaly == COUNT_WITHOUT_CASE else None
 
+    @property
+    def message_id(self) -> UUID | None:
+        """Return the mail of a customer that the anomaly is about; None for any other."""
+        kind, _, message_id = self.thing.partition(":")
+        return UUID(message_id) if kind == "message" and self.detected_by == "intake" else None
+
 
 def retention_sweep() -> Sweep:
     return Sweep("settled anomalies", _EXPIRE, RETENTION_DAYS)

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from libs.common.postgres.pool import Connection
 from services.intake.domain.projections.work_items import WorkKind
+from services.intake.store.customer_messages import CustomerMessage, messages_of_issue
 
 SOON = timedelta(hours=24)
 """An item is shown this long before its due time."""
@@ -21,6 +22,7 @@ class Section(StrEnum):
     REVIEWS = "reviews"
     UNHAPPY = "unhappy"
     UNREACHED = "unreached"
+    MESSAGES = "messages"
     WINDOWS = "windows"
     ANOMALIES = "anomalies"
     PROMISES = "promises"
@@ -41,6 +43,7 @@ SECTION_FILTERS: dict[Section, SectionFilter] = {
     Section.REVIEWS: SectionFilter((WorkKind.REVIEW,)),
     Section.UNHAPPY: SectionFilter((WorkKind.UNHAPPY,)),
     Section.UNREACHED: SectionFilter((WorkKind.UNREACHED,)),
+    Section.MESSAGES: SectionFilter((WorkKind.MESSAGE,)),
     Section.WINDOWS: SectionFilter((WorkKind.WINDOW,)),
     Section.ANOMALIES: SectionFilter((WorkKind.ANOMALY, WorkKind.UNMATCHED)),
     Section.PROMISES: SectionFilter((WorkKind.PROGRESS,), SOON, dated=True),
@@ -94,7 +97,7 @@ class WorkItem:
 
 @dataclass(frozen=True, slots=True)
 class IssueHit:
-    """An issue that an anomaly may be about."""
+    """An issue in a list of search results."""
 
     issue_id: UUID
     order_id: str
@@ -216,7 +219,7 @@ class Rating:
 
 @dataclass(frozen=True, slots=True)
 class IssueNotes:
-    """Data beside an issue's timeline: description, staff actions, ratings, trace and version."""
+    """Data beside an issue's timeline: description, staff actions, ratings, mails, trace and version."""
 
     description: str | None
     reference: str | None
@@ -224,6 +227,7 @@ class IssueNotes:
     version: str
     actions: Sequence[StaffActionEntry]
     ratings: Sequence[Rating]
+    messages: Sequence[CustomerMessage]
 
 
 async def read_notes(conn: Connection, issue_id: UUID) -> IssueNotes:
@@ -242,6 +246,7 @@ async def read_notes(conn: Connection, issue_id: UUID) -> IssueNotes:
         version=await issue_version(conn, issue_id),
         actions=[StaffActionEntry(**row) for row in actions],
         ratings=[Rating(**row) for row in ratings],
+        messages=await messages_of_issue(conn, issue_id),
     )
 
 
@@ -311,3 +316,20 @@ async def active_claim(conn: Connection, issue_id: UUID, now: datetime) -> Issue
 
 async def release(conn: Connection, issue_id: UUID, staff: str) -> None:
     await conn.execute("DELETE FROM issue_claims WHERE issue_id = $1 AND staff = $2", issue_id, staff)
+
+
+# --- search -----------------------------------------------------------------------------------------------------------
+
+_SEARCH = """
+    SELECT issue_id, order_id, customer_id, reason, reported_at FROM issues
+    WHERE order_id = $1 OR customer_id = $1 OR reference = $1 OR issue_id = $2
+    ORDER BY reported_at DESC LIMIT $3"""
+
+
+async def search(conn: Connection, text: str, limit: int) -> list[IssueHit]:
+    """Return issues by id, or by exact order, customer or report number."""
+    try:
+        issue_id = UUID(text)
+    except ValueError:
+        issue_id = None
+    return [IssueHit(**row) for row in await conn.fetch(_SEARCH, text, issue_id, limit)]

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 from libs.common.postgres.pool import Connection
 from libs.common.privacy.erasure import Erasure, erase_dead_letters
 from services.intake.domain.orders import Order, PendingReport, Report
+from services.intake.store.customer_messages import erase_messages
 
 _ORDER: TypeAdapter[Order] = TypeAdapter(Order)
 
@@ -47,6 +48,7 @@ async def erase(conn: Connection, erasure: Erasure) -> None:
     await conn.execute(_CONTACTS, erasure.customer_id, erasure.until)
     await conn.execute(_DESCRIPTIONS, issues)
     await conn.execute(_RATINGS, issues, erasure.until)
+    await erase_messages(conn, issues, orders, erasure.customer_id, erasure.until)
     await conn.execute(_STAFF, issues)
     await conn.execute(_ANOMALIES, issues, orders, erasure.until)
     await conn.execute(_PHOTOS, issues, uploaded, erasure.until)

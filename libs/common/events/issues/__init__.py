@@ -14,6 +14,7 @@ from libs.common.events.issues.inbound import (
     IssueItemReceived,
     WindowDeclinedBy,
 )
+from libs.common.events.issues.messages import IssueCustomerWrote, MessageChannel
 from libs.common.events.issues.outbound import (
     IssueChoiceRequested,
     IssueReplacementDelayed,
@@ -57,6 +58,7 @@ __all__ = [
     "IssueCollectionRequested",
     "IssueCollectionWindowChosen",
     "IssueCollectionWindowDeclined",
+    "IssueCustomerWrote",
     "IssueDetailsProvided",
     "IssueDetailsRequested",
     "IssueEvent",
@@ -81,5 +83,6 @@ __all__ = [
     "IssueReviewRequested",
     "IssueStaffDecided",
     "IssueStaffDecisionApplied",
+    "MessageChannel",
     "WindowDeclinedBy",
 ]

@@ -21,6 +21,7 @@ class WorkKind(StrEnum):
     UNHAPPY = "unhappy"
     UNREACHED = "unreached"
     WINDOW = "window"
+    MESSAGE = "message"
     ANOMALY = "anomaly"
     UNMATCHED = "unmatched"
     """An anomaly that no issue shows; it is a row of `anomalies`, and never of the work queue."""

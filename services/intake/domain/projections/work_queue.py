@@ -44,6 +44,7 @@ STEP_LIMITS: dict[WorkStep, timedelta] = {
 UNHAPPY_RESPONSE_TIME = timedelta(days=1)
 UNREACHED_RESPONSE_TIME = timedelta(days=1)
 WINDOW_RESPONSE_TIME = timedelta(hours=4)
+MESSAGE_RESPONSE_TIME = timedelta(days=1)
 ANOMALY_RESPONSE_TIME = timedelta(days=1)
 
 _DEFAULT_GRACE = timedelta(days=2)
@@ -70,6 +71,12 @@ def _on_rated(event: issues.IssueRated, at: datetime, zone: ZoneInfo) -> Changes
         return ()
     due_at, about = at + UNHAPPY_RESPONSE_TIME, str(event.resolution)
     return (WorkOpened(event.issue_id, WorkKind.UNHAPPY, at, due_at, about, str(event.score)),)
+
+
+def _on_customer_wrote(event: issues.IssueCustomerWrote, at: datetime, zone: ZoneInfo) -> Changes:
+    """Ask staff to answer; it stays until they have, also where the issue ends meanwhile."""
+    due_at, about = at + MESSAGE_RESPONSE_TIME, str(event.message_id)
+    return (WorkOpened(event.issue_id, WorkKind.MESSAGE, at, due_at, about, str(event.channel)),)
 
 
 def _on_notice_failed(event: notices.NoticeFailed, at: datetime, zone: ZoneInfo) -> Changes:
@@ -106,15 +113,15 @@ def _on_accepted(event: issues.IssueAccepted, at: datetime, zone: ZoneInfo) -> C
 
 
 def _on_closed(event: issues.IssueEvent, at: datetime, zone: ZoneInfo) -> Changes:
-    """End everything but anomalies: goods or money that nobody asked for do not go away with the issue."""
-    return tuple([WorkEnded(event.issue_id, kind) for kind in WorkKind if kind != WorkKind.ANOMALY])
+    """End everything but anomalies and messages: goods or money that nobody asked for do not go away with the issue."""
+    return tuple([WorkEnded(event.issue_id, kind) for kind in WorkKind if kind not in _KEPT_AFTER_THE_END])
 
 
 def _on_cancelled(event: issues.IssueCancelled, at: datetime, zone: ZoneInfo) -> Changes:
     """End everything; of an item that is not the reported one, the reviews that staff alone can decide stay open."""
     if event.cause != _REJECTED_AT_INSPECTION:
         return _on_closed(event, at, zone)
-    kept = (WorkKind.REVIEW, WorkKind.ANOMALY)
+    kept = (WorkKind.REVIEW, *_KEPT_AFTER_THE_END)
     ended = [WorkEnded(event.issue_id, kind) for kind in WorkKind if kind not in kept]
     return WorkEnded(event.issue_id, WorkKind.REVIEW, ENDED_WITH_CASE), *ended
 
@@ -226,7 +233,8 @@ def _on_refunded(event: issues.IssueRefunded, at: datetime, zone: ZoneInfo) -> C
     return (_limited(event.issue_id, WorkStep.REFUND, at) if event.remaining else _done(event.issue_id, Leg.MONEY),)
 
 
-_KINDS_OF_OPEN_ISSUES = tuple(kind for kind in WorkKind if kind not in (WorkKind.UNHAPPY, WorkKind.ANOMALY))
+_KEPT_AFTER_THE_END = (WorkKind.ANOMALY, WorkKind.MESSAGE)
+_KINDS_OF_OPEN_ISSUES = tuple(kind for kind in WorkKind if kind not in (WorkKind.UNHAPPY, *_KEPT_AFTER_THE_END))
 
 _HANDLERS: dict[type[Payload], Callable[[Any, datetime, ZoneInfo], Changes]] = {
     issues.IssueAccepted: _on_accepted,
@@ -235,6 +243,7 @@ _HANDLERS: dict[type[Payload], Callable[[Any, datetime, ZoneInfo], Changes]] = {
     issues.IssueResolved: _on_resolved,
     issues.IssueReopened: _on_reopened,
     issues.IssueRated: _on_rated,
+    issues.IssueCustomerWrote: _on_customer_wrote,
     issues.IssueReviewRequested: _on_review_requested,
     issues.IssueDetailsRequested: _on_details_requested,
     issues.IssueDetailsProvided: _on_details_provided,
