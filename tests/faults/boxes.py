@@ -18,7 +18,7 @@ from libs.common.events.values import Condition, TimeWindow
 from tests.faults.answers import PartnerAnswer, PartnerAnswers
 
 CONDITIONS = {Condition.SCRAP: 50, Condition.SELLABLE: 30, Condition.REPAIRABLE: 16, Condition.NOT_AS_REPORTED: 4}
-ABSENT_SHARE = 0.1
+ABSENT_SHARE, DECLINED_SHARE = 0.1, 0.05
 MAX_EMPTY_VISITS = 3
 
 
@@ -50,7 +50,7 @@ WEIGHTS = {
 
 
 def to_collection(data: dict[str, Any], rng: random.Random, now: datetime, slip: str | None = None) -> PartnerAnswers:
-    """Booked, collected, received and inspected; sometimes nobody is at home at the first attempt."""
+    """Booked, collected, received and inspected; the first request is declined or meets nobody at home sometimes."""
     return list(_Collection(data, rng, now).answers(slip))
 
 
@@ -100,6 +100,10 @@ class _Collection:
     def answers(self, slip: str | None) -> Iterator[PartnerAnswer]:
         attempt = self.data.get("attempt", 1)
         ids = {"issue_id": self.data["issue_id"], "collection_id": self.data["collection_id"]}
+        if attempt == 1 and self.rng.random() < DECLINED_SHARE:
+            declined = carrier.CollectionDeclined(**ids, cause="no_capacity", declined_at=self._at(1), attempt=attempt)
+            yield PartnerAnswer("declined", declined)
+            return
         window = TimeWindow(day=date.fromisoformat(self.data["earliest_date"]))
         yield PartnerAnswer("booked", carrier.CollectionBooked(**ids, window=window, attempt=attempt))
         if attempt == 1 and self.rng.random() < ABSENT_SHARE:

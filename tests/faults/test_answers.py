@@ -59,7 +59,19 @@ def test_the_warehouse_answers_in_every_way() -> None:
         warehouse.ReplacementShipped.TYPE,
         warehouse.ReplacementShipmentChanged.TYPE,
         carrier.ParcelDelivered.TYPE,
+        carrier.ParcelException.TYPE,
         carrier.ParcelScanned.TYPE,
+    }
+
+
+def test_the_courier_answers_in_every_way() -> None:
+    assert kinds(collections()) == {
+        carrier.CollectionBooked.TYPE,
+        carrier.CollectionDeclined.TYPE,
+        carrier.CollectionAttemptFailed.TYPE,
+        carrier.CollectionCollected.TYPE,
+        warehouse.ItemReceived.TYPE,
+        warehouse.ItemInspected.TYPE,
     }
 
 

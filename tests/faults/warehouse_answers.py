@@ -12,7 +12,7 @@ from libs.common.events.envelope import Payload
 from libs.common.events.values import LineQuantity, RawStatus, Variant
 from tests.faults.answers import PartnerAnswer, PartnerAnswers
 
-SPLIT_SHARE, SCANNED_SHARE = 0.5, 0.3
+SPLIT_SHARE, SCANNED_SHARE, EXCEPTION_SHARE = 0.5, 0.3, 0.06
 
 
 def to_replacement(
@@ -115,6 +115,10 @@ class _Replacement:
             yield PartnerAnswer(f"numbered-{number}", tracked)
         else:
             yield PartnerAnswer(f"shipped-{number}", shipped)
+        if self.rng.random() < EXCEPTION_SHARE:
+            late = {"code": "delayed_in_transit", "expected_delivery_date": self.today + timedelta(days=1)}
+            mishap = carrier.ParcelException(**ids, **late, occurred_at=self._at(after + 2))
+            yield PartnerAnswer(f"exception-{number}", mishap)
         delivered = carrier.ParcelDelivered(**ids, delivered_at=self._at(after + 3))
         if self.rng.random() >= SCANNED_SHARE:
             yield PartnerAnswer(f"delivered-{number}", delivered)
