@@ -68,3 +68,10 @@ def test_no_courier_is_asked_for_a_day_on_which_it_does_not_drive() -> None:
     sunday = datetime(2026, 3, 15, 3, tzinfo=UTC)
     case = scenario(Reason.CHANGED_MIND, at=sunday)
     assert case.last(IssueCollectionRequested).earliest_date == date(2026, 3, 17)
+
+
+def test_the_courier_has_a_day_of_open_hours_to_answer_a_collection() -> None:
+    """The shop cannot ask the courier at night, on a weekend or in its closed season."""
+    friday_afternoon = datetime(2026, 12, 25, 7, tzinfo=UTC)  # 16:00 in the shop, two hours before it closes
+    case = scenario(Reason.CHANGED_MIND, friday_afternoon)
+    assert case.known.inbound.due_at == SHOP.moment(date(2026, 12, 28), 16)

@@ -87,7 +87,10 @@ def test_a_case_goes_on_under_the_version_it_was_decided_under() -> None:
     scenario.rules = CaseRules(ReturnPolicies.from_policies([present, newer]), RULES.calendars)
     choose(scenario, Choice.REFUND)
     assert scenario.known.policy_version == "2026-01"
-    assert scenario.known.inbound.due_at == scenario.now + timedelta(hours=present.limits.collection_answer_hours)
+    answer_by = scenario.rules.calendars.shop_hours.after(
+        scenario.now, timedelta(hours=present.limits.collection_answer_hours)
+    )
+    assert scenario.known.inbound.due_at == answer_by
 
 
 def test_a_second_answer_changes_nothing() -> None:

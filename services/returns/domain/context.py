@@ -126,6 +126,10 @@ class CaseDecision(DecisionContext[Case, CaseRules]):
     def after(self, *, hours: int = 0, days: int = 0) -> datetime:
         return self.now + timedelta(days=days, hours=hours)
 
+    def after_open(self, hours: int) -> datetime:
+        """Return the time at which this many open hours of the shop have passed."""
+        return self.rules.calendars.shop_hours.after(self.now, timedelta(hours=hours))
+
     def review_deadline(self) -> datetime:
         """Return the time, announced to the customer, by which staff decide."""
         day = self.calendar.add_open_days(self.today, self.limits.review_open_days)

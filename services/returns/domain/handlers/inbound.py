@@ -85,7 +85,7 @@ def request_collection(decision: CaseDecision, earliest: date, *, swap: bool = F
         visit_id=visit.visit_id if visit else derived_id("visit", leg.collection_id, leg.attempt + 1),
         address_version=decision.customer.address_version,
         window_day=None,
-        due_at=decision.after(hours=decision.limits.collection_answer_hours),
+        due_at=decision.after_open(decision.limits.collection_answer_hours),
     )
     _send_request(decision)
 
