@@ -21,6 +21,7 @@ from services.delivery_notify.domain.notices import (
 )
 from services.delivery_notify.domain.promises import ref
 from services.delivery_notify.domain.supersede import withdraw
+from services.delivery_notify.policy.consent_law import law_of
 
 REPLACEMENT_DATE_NOTICES = frozenset({NoticeKind.REPLACEMENT_PROMISED, NoticeKind.REPLACEMENT_DELAYED})
 PENDING_ISSUE_NOTICES = REPLACEMENT_DATE_NOTICES | {
@@ -80,6 +81,8 @@ def notify_issue(
     """Create a notice about an issue. Its day is a promise if the notice is about a shipment or a collection."""
     if is_for_recipient(decision.state, thread, kind, facts):
         facts = replace(facts, for_recipient=True)
+    if kind is NoticeKind.ISSUE_ACCEPTED and thread.reason == Reason.CHANGED_MIND and not facts.for_recipient:
+        facts = replace(facts, withdrawal_days=law_of(decision.state.market).withdrawal_days)
     promised_date = facts.day if kind in _PROMISING or facts.plan == "replacement" else None
     create_notice(
         decision,

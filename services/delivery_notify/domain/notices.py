@@ -87,6 +87,8 @@ class NoticeFacts:
     perks: tuple[str, ...] = ()
     campaigns: tuple[str, ...] = ()
     titles: tuple[Title, ...] = ()
+    withdrawal_days: int | None = None
+    """Calendar days of refund and return after a withdrawal from the contract, where the law grants that right."""
 
 
 @dataclass(frozen=True)

@@ -86,6 +86,7 @@ class MarketLaw:
     consent_days: int | None = None
     renewed_answer_days: int = 3
     acceptance: bool = False
+    withdrawal_days: int | None = None
     delivery_choice: bool = False
     requires: dict[NoticeKind, frozenset[Element]] = field(default_factory=dict)
 

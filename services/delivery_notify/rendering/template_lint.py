@@ -26,7 +26,7 @@ from services.delivery_notify.rendering.renderer import RENDER_ERRORS, Renderer,
 from services.delivery_notify.rendering.required_texts import texts_of_element
 from services.delivery_notify.rendering.template_samples import RECIPIENT_NAME, SAMPLES, sample_content
 from services.delivery_notify.rendering.template_variables import VARIABLES
-from services.delivery_notify.rendering.texts import phrases
+from services.delivery_notify.rendering.texts import legal, phrases
 from services.delivery_notify.rendering.texts.reading import read_texts
 
 
@@ -129,6 +129,8 @@ def _required_everywhere(content: NoticeContent, seller: str) -> Iterator[tuple[
     yield "greeting", phrases.greeting(RECIPIENT_NAME, language)
     if facts.day:
         yield "definite date", phrases.localized_date(facts.day, language)
+    for text in legal.withdrawal_sentences(facts.withdrawal_days, language) if facts.withdrawal_days else ():
+        yield "right of withdrawal", text
     if content.kind in ADVERTISING:
         yield "link to unsubscribe", phrases.PHRASES[language].unsubscribe
         yield "consent", phrases.PHRASES[language].why_advertised

@@ -54,6 +54,10 @@ SAMPLES: dict[str, tuple[NoticeKind, dict[str, Any]]] = {
         NoticeKind.ISSUE_ACCEPTED,
         {"plan": "date", "remedy": Remedy.PART_SHIPMENT, "reason": Reason.MISSING_PART, "next_update_by": DAY},
     ),
+    "accepted, withdrawal": (
+        NoticeKind.ISSUE_ACCEPTED,
+        {"plan": "collection", "reason": Reason.CHANGED_MIND, "withdrawal_days": 14},
+    ),
     "accepted, refund": (NoticeKind.ISSUE_ACCEPTED, {"plan": "refund", "reason": Reason.LOST_IN_TRANSIT, **MONEY}),
     **{
         f"accepted, {reason}": (NoticeKind.ISSUE_ACCEPTED, {"plan": "wait", "next_update_by": DAY, "reason": reason})
