@@ -3,6 +3,7 @@
 from libs.common.runtime.service_metrics import ServiceMetrics
 from libs.common.telemetry.metrics import Kind, Metric
 from services.partners.store.deliveries import oldest_pending
+from services.partners.store.feed_reading import oldest_unread
 from services.partners.store.subscriptions import subscription_states
 
 RECEIVED = Metric(
@@ -33,8 +34,16 @@ OLDEST = Metric(
     "Age of the oldest event that waits to be sent, by partner.",
     ("partner",),
 )
+UNREAD = Metric(
+    "sakidashi.partner.feed.oldest_unread",
+    Kind.GAUGE,
+    "s",
+    "Age of the oldest event that a partner without webhooks has not acknowledged, by partner.",
+    ("partner",),
+)
 
 
 def add_metrics(metrics: ServiceMetrics) -> None:
     metrics.gauge(SUBSCRIPTIONS, subscription_states)
     metrics.gauge(OLDEST, oldest_pending)
+    metrics.gauge(UNREAD, oldest_unread)

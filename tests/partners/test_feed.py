@@ -10,6 +10,7 @@ import pytest
 from libs.common.postgres import retention
 from libs.common.postgres.retention import Sweep
 from services.partners.store.feed import retention_sweeps
+from services.partners.store.feed_reading import oldest_unread
 from tests.conftest import MakeDatabase
 from tests.partners.service import doors, fetch, give, payload
 from tests.running import Live
@@ -74,6 +75,18 @@ async def test_events_of_two_transactions_at_a_time_get_positions_in_commit_orde
     await asyncio.gather(*(give(live, payload(ORDERED), ids=[str(number)]) for number in range(12)))
     found = (await fetch(live, "acme")).json()["events"]
     assert [each["position"] for each in found] == list(range(1, 13))
+
+
+async def test_a_partner_that_no_longer_fetches_is_seen_in_the_metrics(live: Live) -> None:
+    await give(live, payload(ORDERED), payload(CANCELLED))
+    async with live.service.pool.acquire() as conn:
+        assert await oldest_unread(conn, datetime.now(UTC)) == {}
+        await fetch(live, "acme", after=1)
+        await conn.execute("UPDATE feed SET added_at = added_at - position * interval '1 hour'")
+        (found,) = (await oldest_unread(conn, datetime.now(UTC))).items()
+        assert (found[0], 7_200 <= found[1] < 7_300) == (("acme",), True)
+        await fetch(live, "acme", after=2)
+        assert await oldest_unread(conn, datetime.now(UTC)) == {}
 
 
 async def sweep(live: Live, which: Sweep) -> None:

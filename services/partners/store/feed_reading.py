@@ -1,10 +1,13 @@
 """Reading of the feed: events behind a position, and how far each partner has read."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from libs.common.postgres.column_keys import keys_of
 from libs.common.postgres.pool import Connection
+from libs.common.telemetry.metrics import Label
 from libs.common.telemetry.trace_context import Carrier
 
 TABLE = "feed"
@@ -74,3 +77,20 @@ async def read_cursor(conn: Connection, partner: str) -> PartnerCursor:
 async def acknowledge(conn: Connection, partner: str, position: int) -> None:
     """Store that a partner has everything up to this position; it never moves back."""
     await conn.execute(_ACKNOWLEDGE, partner, position)
+
+
+# Of partners that fetch: they acknowledged before, and have no webhooks.
+_UNREAD = """
+    SELECT c.partner, extract(epoch FROM now() - f.added_at)::float8 AS seconds
+    FROM partner_cursors c
+    CROSS JOIN LATERAL (
+        SELECT position FROM addressed a WHERE a.partner = c.partner AND a.position > c.acknowledged
+        ORDER BY position LIMIT 1) oldest
+    JOIN feed f ON f.position = oldest.position
+    WHERE c.acknowledged > 0
+      AND NOT EXISTS (SELECT FROM webhook_subscriptions s WHERE s.partner = c.partner)"""
+
+
+async def oldest_unread(conn: Connection, now: datetime) -> Mapping[Label, float]:
+    """Return the age in seconds of the oldest event that a fetching partner has not acknowledged, for the gauge."""
+    return {(row["partner"],): row["seconds"] for row in await conn.fetch(_UNREAD)}
