@@ -20,6 +20,8 @@ def _all(history: History) -> Iterator[str]:
     yield from _choices(history.of("customer.decided"))
     yield from _answers(history)
     yield from _visits(history)
+    for fact in history.of("issue.customer_wrote"):
+        yield "mail of a customer read" + (", with a photo" if fact.data["photos"] else "")
     for fact in history.of("parcel.found"):
         yield "lost parcel found " + ("at the customer's" if fact.data["with_customer"] else "on its way back")
     for fact in history.of("issue.staff_decided"):

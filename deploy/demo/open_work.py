@@ -38,6 +38,7 @@ _WORK_TITLES = {
     "unreached": "a customer who could not be reached",
     "progress": "a replacement that is being sent",
     "details": "a report that lacks a detail",
+    "message": "a mail of a customer to answer",
 }
 _CHOICE_LINK = re.compile(r"https?://[^\s<>\"']+/c/[^\s<>\"']+")
 _WAIT_SECONDS = 15.0

@@ -71,7 +71,9 @@ class DemoSystem:
     services: dict[str, ServiceProcess] = field(default_factory=dict)
     partners: dict[str, ServiceProcess] = field(default_factory=dict)
     link_secret: str = field(default_factory=lambda: secrets.token_urlsafe(32))
-    keys: dict[str, str] = field(default_factory=lambda: {c: secrets.token_urlsafe(24) for c in ("storefront", "ops")})
+    keys: dict[str, str] = field(
+        default_factory=lambda: {c: secrets.token_urlsafe(24) for c in ("storefront", "ops", "mail")}
+    )
 
     def service_url(self, name: str) -> str:
         return self.services[name].url
@@ -166,6 +168,7 @@ def _start_services(
             "SHOP_CONTACT": SHOP_CONTACT,
             "SHOP_PERSON": "お客様係",
             "SHOP_URL": "https://shop.example.jp",
+            "MAIL_REPLY_DOMAIN": "reply.shop.example.jp",
             **notification_settings,
         },
     }
@@ -191,6 +194,7 @@ def _start_partners(
         "MAIL_URL": system.mail_url,
         "STOREFRONT_KEY": system.keys["storefront"],
         "OPS_KEY": system.keys["ops"],
+        "MAIL_KEY": system.keys["mail"],
         "REPORT_SHARE": str(replay.report_share),
         "ALWAYS_WAIT": str(replay.orders is not None),
         "SEED": str(replay.seed),

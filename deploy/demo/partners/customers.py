@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from email.message import EmailMessage
 from functools import partial
 from typing import Any
 from urllib.parse import urljoin
@@ -46,6 +47,8 @@ NEW_ADDRESS = {
 LEFT_CHOICES = timedelta(hours=60)
 """Choices are few: those of the last days are left as well."""
 CHANGE_WINDOW_SHARE = 0.35
+ANSWER_BY_MAIL_SHARE = 0.4
+"""Share of the requested photos that customers send in a reply to the mail."""
 SCORE_WEIGHTS = {10: 30, 9: 26, 8: 16, 7: 10, 6: 5, 5: 4, 3: 4, 1: 3, 0: 2}
 
 Action = Callable[[str, random.Random], Awaitable[None]]
@@ -102,6 +105,8 @@ class Customers:
     responses: Counter[int] = field(default_factory=Counter)
     actions: Counter[str] = field(default_factory=Counter)
     catalogue: list[str] = field(default_factory=product_skus)
+    answerable: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Mails that ask for details and have an address for replies, by the link in them."""
 
     async def poll_mail(self) -> None:
         """Read new mails until the process ends; the mail server answers with the next mail."""
@@ -114,6 +119,8 @@ class Customers:
     def _handle_mail(self, mail: dict[str, Any]) -> None:
         for link in _LINK.findall(mail["text"]):
             act = self._action_for(link, mail["text"])
+            if act == self._provide_details and self.settings.mail_key and "reply+" in mail["reply_to"]:
+                self.answerable[link] = mail
             if act and (link, act.__name__) not in self.visited:
                 self.visited.add((link, act.__name__))
                 self._schedule(link, mail["message_id"], act)
@@ -147,7 +154,10 @@ class Customers:
             self.partner.schedule(at, partial(act, link, rng))
 
     async def _provide_details(self, link: str, rng: random.Random) -> None:
-        """Send a photo and the name of a part where the status page asks for them."""
+        """Send a photo and the name of a part where the status page asks for them, or a photo in reply to the mail."""
+        if (mail := self.answerable.get(link)) and rng.random() < ANSWER_BY_MAIL_SHARE:
+            await self._answer_by_mail(mail, rng)
+            return
         page = await self.http.get(link)
         form = next((form for form in forms_of(page.text) if form.files), None)
         if form is None:
@@ -157,6 +167,22 @@ class Customers:
         files = {form.files[0]: ("photo.jpg", _photo(rng.random()), "image/jpeg")}
         answer = await self.http.post(urljoin(link, form.action), data=parts, files=files)
         self._count(answer.status_code, "provided details")
+
+    async def _answer_by_mail(self, mail: dict[str, Any], rng: random.Random) -> None:
+        """Reply to a mail with a photo; the mail server of the shop passes the reply to intake."""
+        reply = EmailMessage()
+        reply["From"], reply["To"] = mail["to"][0], mail["reply_to"]
+        reply["Subject"], reply["In-Reply-To"] = f"Re: {mail['subject']}", mail["message_id"]
+        reply["Message-ID"] = f"<{rng.getrandbits(64):x}@customers.example.jp>"
+        quote = "".join(f"> {line}\n" for line in mail["text"].splitlines()[:12])
+        reply.set_content(
+            f"写真を送ります。よろしくお願いします。\n\n2026年3月4日(水) 10:15 shop@example.jp:\n\n{quote}"
+        )
+        reply.add_attachment(_photo(rng.random()), "image", "jpeg", filename="IMG_0001.JPG")
+        key = self.settings.mail_key.get_secret_value() if self.settings.mail_key else ""
+        headers = {"Authorization": f"Bearer {key}", "Content-Type": "message/rfc822"}
+        answer = await self.http.post(f"{self.settings.pages_url}/v1/mail", content=reply.as_bytes(), headers=headers)
+        self._count(200 if answer.status_code == 202 else answer.status_code, "answered a mail")
 
     async def _choose_window(self, link: str, rng: random.Random) -> None:
         """Choose another collection window where the status page offers one."""

@@ -50,7 +50,8 @@ class MailStore:
     def add(self, message: EmailMessage, receivers: list[str]) -> None:
         number = len(self.summaries) + 1
         head = {"number": number, "to": receivers, "subject": str(message["Subject"] or "")}
-        self.summaries.append(head | {"message_id": str(message["Message-ID"] or "")})
+        names = {"message_id": "Message-ID", "reply_to": "Reply-To"}
+        self.summaries.append(head | {field: str(message[name] or "") for field, name in names.items()})
         plain, rich = message.get_body(("plain", "html")), message.get_body(("html",))
         self.bodies[number] = (plain.get_content() if plain else "", rich.get_content() if rich else "")
         if len(self.bodies) > KEPT_BODIES:

@@ -44,6 +44,8 @@ class CustomersSettings(PartnerSettings):
     mail_url: str
     public_url: str
     pages_url: str | None = None
+    mail_key: SecretStr | None = None
+    """API key of the mail server that passes answers to intake; without it customers use the pages only."""
     answer_share: Annotated[float, Field(ge=0, le=1)] = 0.7
     always_wait: bool = False
     """Customers choose to wait where they can: in a replay of real orders, every order was waited for."""

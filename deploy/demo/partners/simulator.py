@@ -35,6 +35,7 @@ class SimulatorSettings(PartnerSettings):
     mail_url: str
     storefront_key: SecretStr
     ops_key: SecretStr
+    mail_key: SecretStr | None = None
     orders: Path | None = None
     orders_count: int = 1_000_000
     report_share: float = 0.25
@@ -58,6 +59,7 @@ async def start_partners(settings: SimulatorSettings, stack: AsyncExitStack) -> 
         mail_url=settings.mail_url,
         public_url=settings.notices_url,
         pages_url=settings.intake_url,
+        mail_key=settings.mail_key,
         always_wait=settings.always_wait,
     )
     desk = StaffSettings(
