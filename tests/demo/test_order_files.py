@@ -127,6 +127,7 @@ def copy_bundled(folder: Path, file: str, change: Callable[[str], str]) -> Path:
         ("customers.csv", ",ja,", ",de,", r"customers\.csv line \d+, column language: 'de' is not one of ja, en"),
         ("orders.csv", "+09:00", "", r"orders\.csv line 2, column placed_at: '.*' has no time zone"),
         ("order_lines.csv", "S37301,L1,", "S1,L1,", r"order_lines\.csv line 2, column order_id: 'S1' is not in orders"),
+        ("components.csv", "CUP-12,", "CUP-99,", r"components\.csv line 2, column sku: 'CUP-99' is not in products"),
         ("products.csv", "12800", "many", r"products\.csv line 2, column unit_price: 'many' is not a price"),
     ],
 )
@@ -136,3 +137,9 @@ def test_a_malformed_file_of_the_bundled_form_is_refused(
     folder = copy_bundled(tmp_path, file, lambda text: text.replace(old, new, 1))
     with pytest.raises(OrderFileError, match=message):
         load_orders(folder, seed=1)
+
+
+def test_a_shop_without_kits_needs_no_file_of_components(tmp_path: Path) -> None:
+    folder = copy_bundled(tmp_path, "orders.csv", lambda text: text)
+    (folder / "components.csv").unlink()
+    assert not any(line.parts for order in load_orders(folder, seed=1).orders for line in order.lines)

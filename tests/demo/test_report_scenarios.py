@@ -14,6 +14,15 @@ from libs.common.events.values import LineQuantity, Reason
 BOOK = bundled.read()
 
 
+def test_buyers_of_kits_report_missing_parts_by_their_item() -> None:
+    orders = BOOK.orders[:60]
+    sold = {part.sku for order in orders for line in order.lines for part in line.parts}
+    for seed in range(5):
+        drawn = {part.sku for report in reports(orders, seed, 0.4) for line in report.lines for part in line.parts}
+        assert drawn
+        assert drawn <= sold
+
+
 def test_the_same_seed_draws_the_same_reports() -> None:
     assert reports(BOOK.orders, 7, 0.3) == reports(BOOK.orders, 7, 0.3)
 

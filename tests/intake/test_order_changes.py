@@ -8,6 +8,7 @@ from libs.common.decisions.facts import Ignored
 from libs.common.events.issues import IssueAccepted
 from libs.common.events.registry import AnyEvent
 from libs.common.events.storefront import OrderChanged
+from libs.common.events.values import Component
 from services.intake.domain.context import OrderState
 from tests.intake.event_builders import (
     CUSTOMER,
@@ -40,6 +41,29 @@ def test_the_newest_statement_of_each_line_counts_whenever_it_arrives(order: tup
     events = [placed(), changed(line("1", 5), line("3", 1), day=1), changed(line("1", 1), day=2)]
     context, _ = after([events[index] for index in order])
     assert quantities(context) == {"1": 1, "2": 1, "3": 1}
+
+
+LID = Component(sku="LID", name="Lid")
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_a_statement_without_components_keeps_those_of_the_item(order: tuple[int, ...]) -> None:
+    kit = line("1", 1).model_copy(update={"components": (LID,)})
+    events = [placed(), changed(kit, day=1), changed(line("1", 2), day=2)]
+    context, _ = after([events[index] for index in order])
+    assert context.order.purchase is not None
+    found = context.order.purchase.line("1")
+    assert found is not None
+    assert (found.quantity, found.components) == (2, (LID,))
+
+
+def test_another_item_of_a_line_has_no_components_of_the_one_before() -> None:
+    kit = line("1", 1).model_copy(update={"components": (LID,)})
+    context, _ = after(
+        [placed(), changed(kit, day=1), changed(kit.model_copy(update={"sku": "X", "components": ()}), day=2)]
+    )
+    assert context.order.purchase is not None
+    assert [each.components for each in context.order.purchase.lines if each.line_id == "1"] == [()]
 
 
 def moved(market: str, day: int) -> AnyEvent:

@@ -1,15 +1,17 @@
 """Reads orders in the form of the bundled files (`data/README.md` describes them)."""
 
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from deploy.demo.data.csv_table import CsvRow, read_table
-from deploy.demo.data.orders import OrderDataset, ReplayedCustomer, ReplayedLine, ReplayedOrder
+from deploy.demo.data.orders import OrderDataset, ReplayedCustomer, ReplayedLine, ReplayedOrder, ReplayedPart
 
 FOLDER = Path(__file__).parent
 
 PRODUCT_COLUMNS = ("sku", "name", "product_group", "unit_price")
+PART_COLUMNS = ("sku", "part_sku", "name", "quantity")
 CUSTOMER_COLUMNS = tuple(ReplayedCustomer.__dataclass_fields__)
 ORDER_COLUMNS = ("order_id", "customer_id", "placed_at", "shipped_at", "delivered_at", "cancelled_at")
 LINE_COLUMNS = ("order_id", "line_id", "sku", "quantity", "promised_ship_date", "preorder", "lot")
@@ -27,6 +29,7 @@ def read(folder: Path = FOLDER) -> OrderDataset:
     customers = {
         row.text("customer_id"): _customer(row) for row in read_table(folder / "customers.csv", CUSTOMER_COLUMNS)
     }
+    parts = _parts_of_kits(folder / "components.csv", products)
     order_rows = read_table(folder / "orders.csv", ORDER_COLUMNS)
     order_ids = {row.text("order_id") for row in order_rows}
     lines: defaultdict[str, list[ReplayedLine]] = defaultdict(list)
@@ -35,7 +38,7 @@ def read(folder: Path = FOLDER) -> OrderDataset:
             raise row.error("order_id", f"{row['order_id']!r} is not in orders.csv")
         if row.text("sku") not in products:
             raise row.error("sku", f"{row['sku']!r} is not in products.csv")
-        lines[row["order_id"]].append(_line(row, products[row["sku"]]))
+        lines[row["order_id"]].append(_line(row, products[row["sku"]], parts[row["sku"]]))
     purchases: Counter[str] = Counter()
     orders = []
     for row in order_rows:
@@ -55,7 +58,18 @@ def _customer(row: CsvRow) -> ReplayedCustomer:
     return ReplayedCustomer(**row.cells)
 
 
-def _line(row: CsvRow, product: CsvRow) -> ReplayedLine:
+def _parts_of_kits(path: Path, products: Mapping[str, CsvRow]) -> defaultdict[str, tuple[ReplayedPart, ...]]:
+    """The parts of each kit by its SKU; the file may be missing where no kits are sold."""
+    found: defaultdict[str, tuple[ReplayedPart, ...]] = defaultdict(tuple)
+    for row in read_table(path, PART_COLUMNS) if path.exists() else ():
+        if row.text("sku") not in products:
+            raise row.error("sku", f"{row['sku']!r} is not in products.csv")
+        part = ReplayedPart(row.text("part_sku"), row.text("name"), row.integer("quantity"))
+        found[row["sku"]] = (*found[row["sku"]], part)
+    return found
+
+
+def _line(row: CsvRow, product: CsvRow, parts: tuple[ReplayedPart, ...]) -> ReplayedLine:
     return ReplayedLine(
         line_id=row.text("line_id"),
         sku=row["sku"],
@@ -67,6 +81,7 @@ def _line(row: CsvRow, product: CsvRow) -> ReplayedLine:
         promised_ship_date=row.day("promised_ship_date"),
         preorder=row.integer("preorder", 0, 1) == 1,
         lot=row["lot"],
+        parts=parts,
     )
 
 

@@ -47,6 +47,13 @@ PRODUCTS = (
     ("KIT-83", "木製からくり組立キット", "hobby", 5500),
     ("SPK-91", "竹の小型スピーカー", "audio", 13200),
 )
+PARTS_OF_KITS = (
+    ("CUP-12", "CUP-12-T", "徳利 / flask", 1),
+    ("CUP-12", "CUP-12-G", "盃 / sake cup", 2),
+    ("KIT-83", "KIT-83-W", "木部品一式 / wooden parts", 1),
+    ("KIT-83", "KIT-83-G", "歯車 / gear wheel", 6),
+    ("KIT-83", "KIT-83-M", "組立説明書 / manual", 1),
+)
 PREORDERED = {"FIG-81", "FIG-82"}
 LINES_PER_LOT = 14
 
@@ -70,6 +77,7 @@ def main() -> None:
     customers = [_customer(rng, number) for number in range(CUSTOMERS)]
     orders, lines = _orders(rng, [str(row[0]) for row in customers])
     _write("products.csv", "sku name product_group unit_price", PRODUCTS)
+    _write("components.csv", "sku part_sku name quantity", PARTS_OF_KITS)
     fields = "customer_id name email language postal_code country region city street phone"
     _write("customers.csv", fields, customers)
     _write("orders.csv", "order_id customer_id placed_at shipped_at delivered_at cancelled_at", orders)

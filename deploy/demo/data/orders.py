@@ -22,7 +22,18 @@ class ReplayedCustomer:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplayedPart:
+    """Part of a kit; `quantity` is that in one kit."""
+
+    sku: str
+    name: str
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True)
 class ReplayedLine:
+    """A line of an order; `parts` is empty unless the item is a kit."""
+
     line_id: str
     sku: str
     name: str
@@ -35,6 +46,7 @@ class ReplayedLine:
     ship_by: datetime | None = None
     promised_delivery_date: date | None = None
     lot: str | None = None
+    parts: tuple[ReplayedPart, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from libs.common.events.storefront import (
     PreorderProgressed,
     StorefrontOrderEvent,
 )
-from libs.common.events.values import Address, Contact, Language, LineQuantity, Money, OrderLine, ShippedLine
+from libs.common.events.values import Address, Component, Contact, Language, LineQuantity, Money, OrderLine, ShippedLine
 
 STAGES = ("materials", "production", "quality_check", "packing")
 UNANNOUNCED_SHARE = 0.3
@@ -93,6 +93,7 @@ def order_line(line: ReplayedLine) -> OrderLine:
         promised_ship_date=line.promised_ship_date,
         ship_by=line.ship_by,
         promised_delivery_date=line.promised_delivery_date,
+        components=tuple(Component(sku=part.sku, name=part.name, quantity=part.quantity) for part in line.parts),
     )
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 from deploy.demo.data.orders import ReplayedLine, ReplayedOrder
 from libs.common.decisions.ids import derived_id
 from libs.common.events.issues import IssueReplacementDelivered
-from libs.common.events.values import Reason, Remedy, ReportedLine
+from libs.common.events.values import PartQuantity, Reason, Remedy, ReportedLine
 
 REASON_WEIGHTS: dict[Reason, float] = {
     Reason.DEFECTIVE: 30,
@@ -24,6 +24,9 @@ REASON_WEIGHTS: dict[Reason, float] = {
 }
 BAD_LOTS = {"KTL-01-B": 0.9}
 """Defective lots, and the share of their buyers who report a defect."""
+
+KIT_SHARE = 0.6
+"""The share of delivered kits of which a part is missing."""
 
 RESEND_DELAY = timedelta(minutes=1)
 PARTS = ("蓋 / lid", "ねじ / screws", "説明書 / manual", "取っ手 / handle")
@@ -81,7 +84,10 @@ class CustomerReport:
 
 def reports(orders: Sequence[ReplayedOrder], seed: int, share: float) -> list[CustomerReport]:
     """Reports about these orders, earliest first; `share` is the share of delivered orders with a report."""
-    all_reports = [report for order in orders for report in _reports_of(order, seed, share)]
+    all_reports: list[CustomerReport] = []
+    for order in orders:
+        of_order = list(_reports_of(order, seed, share))
+        all_reports += [*of_order, *_kit_reports(order, of_order, seed)]
     return sorted(all_reports, key=lambda report: report.at)
 
 
@@ -129,6 +135,30 @@ def _line(line: ReplayedLine, reason: Reason, rng: random.Random, *, whole: bool
     quantity = line.quantity if whole else rng.randint(1, line.quantity)
     part = rng.choice(PARTS) if reason is Reason.MISSING_PART else None
     return ReportedLine(line_id=line.line_id, quantity=quantity, part=part)
+
+
+def _kit_reports(order: ReplayedOrder, others: Sequence[CustomerReport], seed: int) -> Iterable[CustomerReport]:
+    """The report of a part that is missing in a kit, unless the order has another report about that kit."""
+    kit = next((line for line in order.lines if line.parts), None)
+    rng = random.Random(f"{seed}:kit:{order.order_id}")
+    if kit is None or order.delivered_at is None or rng.random() >= KIT_SHARE:
+        return
+    if kit.line_id in {line.line_id for report in others for line in report.lines}:
+        return
+    part = rng.choice(kit.parts)
+    missing = PartQuantity(sku=part.sku, quantity=rng.randint(1, part.quantity))
+    at = order.delivered_at + timedelta(hours=rng.uniform(3, 60))
+    yield CustomerReport(
+        key=f"R-{order.order_id}-kit",
+        at=at.astimezone(UTC),
+        order_id=order.order_id,
+        customer_id=order.customer.customer_id,
+        reason=Reason.MISSING_PART,
+        lines=(ReportedLine(line_id=kit.line_id, quantity=1, parts=(missing,)),),
+        requested_remedy=None,
+        channel=ReportChannel.HTTP,
+        photo=False,
+    )
 
 
 def _variants(report: CustomerReport, rng: random.Random) -> Iterable[CustomerReport]:

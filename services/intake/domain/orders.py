@@ -144,14 +144,19 @@ class Order:
         return self.fully_cancelled or line_id in self.cancelled_lines
 
     def with_changed_lines(self, lines: Iterable[OrderLine], at: datetime) -> "Order":
-        """Add or change lines where this statement is newer than what is known of each."""
+        """Add or change lines where this statement is newer than what is known of each.
+
+        A statement without components, as a storefront's adapter makes it, keeps those of the same item.
+        """
         changes, purchase = dict(self.line_changes), self.purchase
         for line in lines:
-            known = changes.get(line.line_id)
-            placed_at = purchase.stated_at if purchase and purchase.line(line.line_id) else None
-            newest = known.at if known else placed_at
+            known, bought = changes.get(line.line_id), purchase.line(line.line_id) if purchase else None
+            newest = known.at if known else purchase.stated_at if purchase and bought else None
+            before = known.line if known else bought
             if newest is None or at >= newest:
-                changes[line.line_id] = LineChange(line, at)
+                changes[line.line_id] = LineChange(_with_components(line, before), at)
+            elif before and (completed := _with_components(before, line)) != before:
+                changes[line.line_id] = LineChange(completed, newest)
         if changes == self.line_changes:
             return self
         return replace(self, line_changes=changes, purchase=_merged(purchase, changes) if purchase else None)
@@ -165,12 +170,18 @@ class Order:
         return replace(self, market_change=MarketChange(market, at), purchase=purchase)
 
     def with_purchase(self, purchase: Purchase) -> "Order":
-        """Set the purchase; changes that came before it and are newer stay."""
+        """Set the purchase; changes that came before it and are newer stay, and components of the same items."""
+        early = self.line_changes
         newer = {
-            line_id: change
-            for line_id, change in self.line_changes.items()
+            line_id: replace(change, line=_with_components(change.line, purchase.line(line_id)))
+            for line_id, change in early.items()
             if not (purchase.line(line_id) and purchase.stated_at and change.at < purchase.stated_at)
         }
+        stated = (
+            _with_components(line, early[line.line_id].line if line.line_id in early else None)
+            for line in purchase.lines
+        )
+        purchase = replace(purchase, lines=tuple(stated))
         market = self.market_change
         if market and (purchase.stated_at is None or market.at >= purchase.stated_at):
             purchase = replace(purchase, market=market.market)
@@ -180,6 +191,13 @@ class Order:
         """Cancel these lines; no line ids cancel the whole order."""
         lines = tuple(sorted({*self.cancelled_lines, *line_ids}))
         return replace(self, cancelled_lines=lines, fully_cancelled=self.fully_cancelled or not line_ids)
+
+
+def _with_components(line: OrderLine, other: OrderLine | None) -> OrderLine:
+    """Return the line with the components of another statement about the same item, if it states none itself."""
+    if line.components or other is None or not other.components or other.sku != line.sku:
+        return line
+    return line.model_copy(update={"components": other.components})
 
 
 def _merged(purchase: Purchase, changes: Mapping[str, LineChange]) -> Purchase:

@@ -35,6 +35,17 @@ def placed(**fields: Any) -> OrderPlaced:
     return event.payload
 
 
+def test_the_components_of_a_bundle_are_lines_of_their_own() -> None:
+    group = {"sales_line_item_group_id": 7, "quantity": 1, "requires_shipping": True}
+    pot = {**group, "id": 11, "sku": "POT", "name": "Pot", "price": "3000"}
+    cups = {**group, "id": 12, "sku": "CUP", "name": "Cup", "price": "500", "quantity": 4}
+    lines = placed(line_items=[pot, cups]).lines
+    assert [(each.line_id, each.sku, each.quantity, int(each.paid.amount)) for each in lines] == [
+        ("11", "POT", 1, 3000),
+        ("12", "CUP", 4, 2000),
+    ]
+
+
 @pytest.mark.parametrize(
     ("fields", "email"),
     [
