@@ -11,7 +11,7 @@ from libs.common.events.notices import NoticeKind
 from libs.common.events.values import Choice, IssueLine, LineQuantity, Reason, TimeWindow
 from services.delivery_notify.domain.issue_collections import REFUND_DELAY
 from services.delivery_notify.domain.issue_thread import IssueThread, PendingNotice
-from services.delivery_notify.domain.issues import PLAN_DELAY
+from services.delivery_notify.domain.issues import NEWS_GRACE, PLAN_DELAY
 from services.delivery_notify.domain.notices import NoticeCreated
 from services.delivery_notify.domain.staff_notices import StaffKind, StaffNoticeCreated
 from tests.delivery_notify.conversation_driver import (
@@ -143,9 +143,18 @@ def test_a_review_after_the_announced_day_is_announced_no_sooner_than_updates_be
 
 def test_an_announced_update_without_news_is_sent_and_reported_to_ops() -> None:
     driver = drive(placed(), ACCEPTED, REVIEW)
-    facts = driver.advance_to(MONDAY + 2 * DAY)
+    assert reasons(driver.advance_to(MONDAY + 2 * DAY)) == []
+    facts = driver.advance_to(MONDAY + 2 * DAY + NEWS_GRACE)
     assert reasons(facts) == ["update_due_without_news"]
     assert (last(driver).facts.update_number, last(driver).facts.next_update_by) == (2, date(2027, 3, 5))
+
+
+def test_a_new_deadline_at_the_announced_time_is_the_news_of_the_update() -> None:
+    driver = drive(placed(), ACCEPTED, REVIEW)
+    driver.advance_to(MONDAY + 2 * DAY)
+    facts = driver.handle(issue(ev.IssueReviewRequested, due_at=MONDAY + 7 * DAY))
+    assert reasons([*facts, *driver.advance_to(MONDAY + 2 * DAY + NEWS_GRACE)]) == []
+    assert (last(driver).facts.update_number, last(driver).facts.next_update_by) == (2, date(2027, 3, 8))
 
 
 def test_updates_without_news_go_on_and_become_rarer() -> None:

@@ -50,6 +50,7 @@ PRODUCTS = (
 PARTS_OF_KITS = (
     ("CUP-12", "CUP-12-T", "徳利 / flask", 1),
     ("CUP-12", "CUP-12-G", "盃 / sake cup", 2),
+    ("TWL-51", "TWL-51-T", "タオル / towel", 3),
     ("KIT-83", "KIT-83-W", "木部品一式 / wooden parts", 1),
     ("KIT-83", "KIT-83-G", "歯車 / gear wheel", 6),
     ("KIT-83", "KIT-83-M", "組立説明書 / manual", 1),

@@ -25,7 +25,7 @@ REASON_WEIGHTS: dict[Reason, float] = {
 BAD_LOTS = {"KTL-01-B": 0.9}
 """Defective lots, and the share of their buyers who report a defect."""
 
-KIT_SHARE = 0.6
+KIT_SHARE = 0.5
 """The share of delivered kits of which a part is missing."""
 
 RESEND_DELAY = timedelta(minutes=1)

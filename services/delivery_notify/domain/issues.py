@@ -46,6 +46,12 @@ from services.delivery_notify.domain.points import notify_points
 PLAN_DELAY = timedelta(minutes=15)
 """Delay of the notice of acceptance, to be one message with the remedy."""
 
+NEWS_GRACE = timedelta(minutes=15)
+"""Delay of an update behind the deadline of its review.
+
+A review that goes on gets its new deadline at that moment, by an event that is on its way while the timer fires.
+"""
+
 ThreadHandler: TypeAlias = Callable[[ConversationDecision, IssueThread, Any], None]
 
 
@@ -144,21 +150,21 @@ def _notify_without_news(decision: ConversationDecision, thread: IssueThread) ->
 
 def on_review_requested(decision: ConversationDecision, thread: IssueThread, event: IssueReviewRequested) -> None:
     """Announce when the review ends, unless a replacement date is announced. In a long review updates become rarer: an
-    announced one is kept, and none comes before it."""
+    announced one is kept, and none comes before it. A new deadline at the announced time is the news of that update."""
     if thread.replacement and not thread.replacement.shipped:
         if thread.replacement.is_undated and event.cause == first_dates.WAREHOUSE_SILENT:
             first_dates.on_date_overdue(decision, thread, event.due_at, "issue.review_requested")
         else:
             decision.ignore("replacement_date_known")
         return
-    if thread.updates_sent and thread.notify_at and decision.now < thread.notify_at:
+    if thread.updates_sent and thread.notify_at and decision.now < thread.notify_at - NEWS_GRACE:
         decision.ignore("update_announced")
         return
     rules, day = decision.rules, decision.rules.calendar.day(event.due_at)
-    due_at = max(event.due_at, decision.now + timedelta(hours=1))
+    due_at = max(event.due_at + NEWS_GRACE, decision.now + timedelta(hours=1))
     if thread.updates_sent:
         day = max(day, rules.next_update_by(decision.now, thread.updates_sent))
-        due_at = max(event.due_at, rules.update_time(day))
+        due_at = max(event.due_at + NEWS_GRACE, rules.update_time(day))
     number = thread.updates_sent + 1
     thread = await_update(replace(thread, answered=True, updates_sent=number), due_at)
     decision.put_thread(thread)
