@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import quantiles
 
@@ -30,9 +31,14 @@ from deploy.local.ports import LOOPBACK, free_port
 from deploy.local.process_guard import exit_on_signals
 from deploy.local.processes import Supervisor, answers_ok
 from deploy.local.service_environment import ServiceEnvironment, service_command
+from libs.common.postgres.pool import Connection
+from services.intake.domain.order_contacts import OrderContact, Person
+from services.intake.store.order_contacts import write_contacts
 
 CALLS, WARM_UP = 20, 3
 
+_SURNAMES = ["佐藤", "鈴木", "高橋"]
+_GIVEN = ["花子", "太郎", "さくら", "健"]
 SEED = Path(__file__).with_name("desk.sql")
 
 
@@ -43,10 +49,26 @@ async def seed(database: postgres.DatabaseAccess, issues: int) -> float:
     begin = time.perf_counter()
     try:
         await conn.execute(SEED.read_text(encoding="utf-8").replace("{issues}", str(issues)), timeout=600)
+        await fill_contacts(conn, issues)
         await conn.execute("ANALYZE")
     finally:
         await conn.close()
     return time.perf_counter() - begin
+
+
+async def fill_contacts(conn: Connection, issues: int) -> None:
+    """Write a contact for every order: 400 surnames, 300 given names, numbers and mail addresses of their own."""
+    names = [f"{surname}{given}" for surname, given in zip(_SURNAMES * 100, _GIVEN * 75, strict=True)]
+    for begin in range(0, issues, 10_000):
+        now = datetime.now(UTC)
+        people = [
+            OrderContact(
+                f"O-{n}", f"C-{n % (issues // 3)}", None, now - timedelta(minutes=n),
+                Person(names[n % 300], f"user{n * 7919 % issues}.{n % 90}@mail{n % 9}.example", f"090{n:08}"),
+            )
+            for n in range(begin, min(begin + 10_000, issues))
+        ]  # fmt: skip
+        await write_contacts(conn, people)
 
 
 def pages(http: httpx.Client, issues: int) -> dict[str, str]:
@@ -60,6 +82,13 @@ def pages(http: httpx.Client, issues: int) -> dict[str, str]:
         "one issue with its timeline": issue_link[0],
         "search by order": f"/desk/search?q=O-{issues // 2}",
         "search by customer": "/desk/search?q=C-77",
+        "search by the end of a number": f"/desk/search?q={issues // 2 + 1}",
+        "search by a rare mail": "/desk/search?q=user77.",
+        "search by a common name": "/desk/search?q=佐藤",
+        "search by a name of one in 300": "/desk/search?q=佐藤花子",
+        "search by the end of a telephone number": "/desk/search?q=00004711",
+        "search by a common domain": "/desk/search?q=@mail3.example",
+        "search by a fragment of a SKU": "/desk/search?q=sku-29",
         "insights of 30 days": "/desk/insights?days=30",
         "insights of a year": "/desk/insights?days=365",
     }

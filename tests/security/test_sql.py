@@ -48,6 +48,7 @@ ALLOWED = {
             "fields",
             "cleared",
             "digests",
+            "derived",
         )
     },
     ("services/intake/store/insights/queries.py", "REPEAT_WITHIN.days"): "a number of that module",

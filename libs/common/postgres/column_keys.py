@@ -115,6 +115,11 @@ class ColumnKeys:
         plain = hashlib.sha256(address.lower().encode()).digest()
         return _DIGEST_MARK + hashlib.sha256(self.lookup_key + plain).digest() if self.lookup_key else plain
 
+    def token(self, text: str) -> int:
+        """Return a keyed hash of 32 bits, signed, by which rows are found; unequal texts may share it."""
+        digest = hashlib.blake2b(text.encode(), digest_size=4, key=self.lookup_key).digest()
+        return int.from_bytes(digest, "big", signed=True)
+
     @cached_property
     def connection_class(self) -> type[asyncpg.Connection]:
         """Class of connections that carry these keys."""

@@ -5,7 +5,7 @@ after an interruption: rows that are done are no longer found.
 """
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +20,8 @@ class EncryptedColumn:
     """A column with encrypted values.
 
     `plain` are the columns that are fields of the value once it is encrypted, `digests` the columns with the digest of
-    a field. A value without `plain` columns is the column's own content; where that is no `bytea`, `source` has it.
+    a field. A value without `plain` columns is the column's own content; where that is no `bytea`, `source` has it, and
+    `derive` computes the columns `derived` from it.
     """
 
     table: str
@@ -29,6 +30,8 @@ class EncryptedColumn:
     plain: Sequence[str] = ()
     digests: Mapping[str, str] = field(default_factory=dict)
     source: str = ""
+    derived: Sequence[str] = ()
+    derive: Callable[[ColumnKeys, bytes], Sequence[Any]] | None = None
 
 
 COMMON_COLUMNS = (EncryptedColumn("dead_letters", "id", "value"),)
@@ -116,13 +119,18 @@ async def _encrypt_plain(conn: Connection, column: EncryptedColumn) -> int:
 
 async def _encrypt_source(conn: Connection, column: EncryptedColumn) -> int:
     keys, source = keys_of(conn), column.source
+    derived = "".join(f", {name} = ${number}" for number, name in enumerate(column.derived, start=3))
     query = f"""SELECT {column.key} AS key, {source}::text AS value FROM {column.table} WHERE {source} IS NOT NULL
                 ORDER BY {column.key} LIMIT {BATCH} FOR UPDATE"""  # noqa: S608 - names from the code
     async with conn.transaction():
         rows = await conn.fetch(query)
         await conn.executemany(
-            f"UPDATE {column.table} SET {column.column} = $2, {source} = NULL WHERE {column.key} = $1",  # noqa: S608
-            [(row["key"], keys.seal(column.table, row["value"].encode())) for row in rows],
+            f"UPDATE {column.table} SET {column.column} = $2, {source} = NULL{derived} WHERE {column.key} = $1",  # noqa: S608
+            [
+                (row["key"], keys.seal(column.table, body), *(column.derive(keys, body) if column.derive else ()))
+                for row in rows
+                for body in (row["value"].encode(),)
+            ],
         )
     return len(rows)
 

@@ -21,7 +21,7 @@ from services.intake.store.desk import Section, SectionKey
 from services.intake.store.insights.clusters import list_clusters
 from services.intake.store.issues import read_issue
 
-HOME_ROWS, PAGE_ROWS, MAX_RESULTS = 6, 50, 50
+HOME_ROWS, PAGE_ROWS = 6, 50
 
 
 @dataclass
@@ -81,10 +81,6 @@ class PageModels:
             "actions": available_actions(issue["status"], work) if is_agent else [],
             "shows_notices": self.shows_notices and is_agent,
         }
-
-    async def search(self, text: str) -> list[desk_store.IssueHit]:
-        async with self.service.pool.acquire() as conn:
-            return await desk_store.search(conn, text, MAX_RESULTS)
 
     @property
     def _zone(self) -> ZoneInfo:

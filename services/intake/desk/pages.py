@@ -1,4 +1,4 @@
-"""Routes of the desk's pages: work queue, issue, search, photos, sent mails and the change stream."""
+"""Routes of the desk's pages: work queue, issue, photos, sent mails and the change stream."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
@@ -12,7 +12,7 @@ from libs.common.events.values import Sha256
 from libs.common.events.values.base import to_utc
 from libs.common.http.signed_links import Purpose
 from libs.common.web.headers import page_headers
-from services.intake.desk.auth import Agent, DeskRoute, PassiveViewer, Viewer, redirect_to, session_token
+from services.intake.desk.auth import Agent, DeskRoute, PassiveViewer, Viewer, session_token
 from services.intake.desk.context import CurrentDesk
 from services.intake.http.photos import stream_photo
 from services.intake.store.desk import Section, SectionKey
@@ -44,15 +44,6 @@ async def issue(desk: CurrentDesk, session: Viewer, issue_id: UUID, done: str | 
     if model is None:
         return desk.renderer.not_found(session)
     return desk.renderer.page("issue.html", session, done=done, fault=None, **model)
-
-
-@router.get("/desk/search")
-async def search(desk: CurrentDesk, session: Viewer, q: Annotated[str, Query(max_length=128)] = "") -> Response:
-    text = q.strip()
-    found = await desk.models.search(text) if text else []
-    if len(found) == 1:
-        return redirect_to(f"/desk/issues/{found[0].issue_id}")
-    return desk.renderer.page("search.html", session, active_page="search", text=text, found=found)
 
 
 @router.get("/desk/live")

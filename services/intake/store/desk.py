@@ -97,7 +97,7 @@ class WorkItem:
 
 @dataclass(frozen=True, slots=True)
 class IssueHit:
-    """An issue in a list of search results."""
+    """An issue that an anomaly may be about."""
 
     issue_id: UUID
     order_id: str
@@ -316,20 +316,3 @@ async def active_claim(conn: Connection, issue_id: UUID, now: datetime) -> Issue
 
 async def release(conn: Connection, issue_id: UUID, staff: str) -> None:
     await conn.execute("DELETE FROM issue_claims WHERE issue_id = $1 AND staff = $2", issue_id, staff)
-
-
-# --- search -----------------------------------------------------------------------------------------------------------
-
-_SEARCH = """
-    SELECT issue_id, order_id, customer_id, reason, reported_at FROM issues
-    WHERE order_id = $1 OR customer_id = $1 OR reference = $1 OR issue_id = $2
-    ORDER BY reported_at DESC LIMIT $3"""
-
-
-async def search(conn: Connection, text: str, limit: int) -> list[IssueHit]:
-    """Return issues by id, or by exact order, customer or report number."""
-    try:
-        issue_id = UUID(text)
-    except ValueError:
-        issue_id = None
-    return [IssueHit(**row) for row in await conn.fetch(_SEARCH, text, issue_id, limit)]

@@ -83,6 +83,7 @@ ACCESS: dict[str, str] = {
     "GET /desk/issues/{issue_id}": "viewer",
     "GET /desk/issues/{issue_id}/photos/{sha256}": "viewer",
     "GET /desk/search": "viewer",
+    "GET /desk/orders/{order_id:path}": "viewer",
     "GET /desk/insights": "viewer",
     "GET /desk/requests": "viewer",
     "GET /desk/sessions": "viewer",
@@ -131,7 +132,7 @@ def filled(path: str, desk: Desk | None = None, token: str = "nonsense") -> str:
         "{issue_id}": issue_id, "{sha256}": "0" * 64, "{section}": "reviews", "{notice_id}": str(uuid4()),
         "{anomaly_id}": str(uuid4()),
         "{owner}": "intake", "{dead_letter_id}": "1", "{action}": "replay", "{token}": token,
-        "{cluster_id}": str(uuid4()), "{customer_id:path}": "C-77",
+        "{cluster_id}": str(uuid4()), "{customer_id:path}": "C-77", "{order_id:path}": "SD-1",
     }  # fmt: skip
     for name, value in values.items():
         path = path.replace(name, value)
