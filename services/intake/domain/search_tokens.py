@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from services.intake.domain.order_contacts import Person
 
 MIN_LETTERS, MAX_LETTERS = 2, 8
-"""Letters of the beginning of a word that are found; more are compared after decryption."""
+"""Letters of a beginning that are found; more are compared after decryption."""
 MIN_DIGITS, MAX_DIGITS = 4, 9
 """Last digits of a telephone number that are found."""
 
