@@ -10,7 +10,6 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import datetime
-from math import ceil
 from typing import Annotated, Any
 from uuid import UUID, uuid4
 
@@ -19,7 +18,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from libs.common.events.storefront import IssueSubmitted
-from libs.common.events.values import Identifier, Language, Reason, Remedy, Reporter
+from libs.common.events.values import Identifier, Language, Reason, Reporter
 from libs.common.http.api_keys import require_caller
 from libs.common.http.idempotency import IdempotencyKey
 from libs.common.http.problems import PROBLEM_RESPONSE, Problem
@@ -31,6 +30,7 @@ from services.intake.customer_pages.context import CurrentPages, CustomerPages
 from services.intake.customer_pages.faults import fault_of
 from services.intake.customer_pages.links import LISTED_LINK_LIFETIME, ReportSubject
 from services.intake.domain.orders import StoredPhoto
+from services.intake.http.report_fields import WISHES, chosen_lines, reported_line
 from services.intake.store.customer_pages import (
     ListedIssue,
     ReportableLine,
@@ -44,10 +44,6 @@ from services.intake.store.issues import read_missing_details
 _REFUSALS = frozenset(
     {"already_reported", "window_closed", "not_delivered", "too_many_units", "too_many_parts", "unknown_order"}
 )
-_REASONS_OF_PARTS = frozenset({Reason.DEFECTIVE, Reason.DAMAGED_IN_TRANSIT, Reason.MISSING_PART, Reason.WRONG_ITEM})
-"""Reasons for which the form asks about parts; for the others the unit counts as a whole."""
-WISHES = (Remedy.REPLACEMENT, Remedy.REFUND)
-"""Remedies that the form offers; which part is sent is chosen with the part."""
 _KNOWN_ISSUE = ("already_reported", "issue_exists")
 
 router = APIRouter(tags=["customers"], default_response_class=HTMLResponse)
@@ -117,7 +113,7 @@ async def submit(pages: CurrentPages, request: Request, token: str, subject: Sub
         return await _form_page(pages, request, token, subject, 422, fault="incomplete", fields=fields)
     except Problem as problem:
         is_known = problem.code in _KNOWN_ISSUE and "issue_id" in problem.members
-        if is_known and (problem.code == "issue_exists" or len(_chosen_lines(fields)) == 1):
+        if is_known and (problem.code == "issue_exists" or len(chosen_lines(fields)) == 1):
             return _redirect_to_confirmation(request, token, UUID(problem.members["issue_id"]), "again")
         fault = problem.code if problem.code in _REFUSALS else fault_of(problem)
         return await _form_page(pages, request, token, subject, problem.status, fault=fault, fields=fields)
@@ -191,7 +187,7 @@ def _submission(
     """Raises `ValidationError`."""
     reason, part = fields.get("reason", ""), fields.get("part", "").strip()[:200]
     known = {line.line_id: line for line in lines}
-    reported = [_reported_line(known.get(each), each, fields, part, reason) for each in _chosen_lines(fields)]
+    reported = [reported_line(known.get(each), each, fields, part, reason) for each in chosen_lines(fields)]
     return IssueSubmitted.model_validate(
         {
             "order_id": subject.order_id,
@@ -206,40 +202,10 @@ def _submission(
     )
 
 
-def _chosen_lines(fields: dict[str, str]) -> list[str]:
-    """Return the line ids of the form, also of one that was opened when it had one line only."""
-    chosen = [name.removeprefix("line:") for name, value in fields.items() if name.startswith("line:") and value]
-    return chosen or list(filter(None, [fields.get("line")]))
-
-
-def _reported_line(
-    known: ReportableLine | None, line_id: str, fields: dict[str, str], part: str, reason: str
-) -> dict[str, object]:
-    quantity = fields.get(f"quantity:{line_id}") or "1"
-    line: dict[str, object] = {"line_id": line_id, "quantity": quantity}
-    if part and reason == Reason.MISSING_PART:
-        line["part"] = part
-    if known and reason in _REASONS_OF_PARTS:
-        line |= _chosen_parts(known, fields, quantity)
-    return line
-
-
 def _listed(pages: CustomerPages, subject: ReportSubject, issue: ListedIssue) -> dict[str, Any]:
     """Return an issue with its link, which lives as long as a customer looks at the list."""
     url = pages.links.status(issue.issue_id, pages.now(), subject.reporter, LISTED_LINK_LIFETIME)
     return {**asdict(issue), "url": url}
-
-
-def _chosen_parts(line: ReportableLine, fields: dict[str, str], quantity: str) -> dict[str, object]:
-    """Return the chosen parts, and as many units as hold them: the number of units is easily left at one."""
-    counts = {part: fields.get(f"part:{line.line_id}:{part.sku}", "0") for part in line.components}
-    chosen = {part: int(count) for part, count in counts.items() if count.isdecimal() and int(count[:6]) > 0}
-    if not chosen:
-        return {}
-    units = max(ceil(count / part.per_unit) for part, count in chosen.items())
-    asked = int(quantity) if quantity.isdecimal() else 1
-    parts = [{"sku": part.sku, "quantity": count} for part, count in chosen.items()]
-    return {"parts": parts, "quantity": max(units, asked)}
 
 
 def _redirect_to_confirmation(request: Request, token: str, issue_id: UUID, outcome: str) -> Response:

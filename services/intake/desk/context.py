@@ -7,6 +7,7 @@ from fastapi import Depends, Request
 
 from libs.common.http.signed_links import SignedLinks
 from libs.common.runtime.service import Service
+from services.intake.desk.caller_reports import CallerReports
 from services.intake.desk.change_stream import ChangeStream
 from services.intake.desk.dead_letters import DeadLetterClient
 from services.intake.desk.decisions import DeskDecisions
@@ -31,6 +32,7 @@ class Desk:
     dead_letters: DeadLetterClient
     models: PageModels
     decisions: DeskDecisions
+    reports: CallerReports
     notices_url: str | None
     secure_cookies: bool
     openid: OpenIdClient | None

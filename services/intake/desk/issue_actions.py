@@ -29,7 +29,7 @@ async def confirm(desk: CurrentDesk, request: Request, session: Agent, issue_id:
     is_available = requested.action in model["actions"]
     if not is_available or not requested.comment:
         fault = "comment_missing" if is_available else "not_available"
-        return desk.renderer.page("issue.html", session, 422, done=None, fault=fault, **model)
+        return desk.renderer.page("issue.html", session, 422, done=None, fault=fault, note_id=uuid4(), **model)
     try:
         await desk.decisions.claim(issue_id, session)
     except ClaimedError as error:
@@ -52,6 +52,15 @@ async def decide(desk: CurrentDesk, request: Request, session: Agent, issue_id: 
     except DecisionRefusedError as error:
         return desk.renderer.message(session, "refused", 409, back=back, reason=str(error))
     return redirect_to(f"{back}?done={confirmed.action.name}")
+
+
+@router.post("/desk/issues/{issue_id}/notes")
+async def note(desk: CurrentDesk, request: Request, session: Agent, issue_id: UUID) -> Response:
+    """Keep a note of staff on the issue; customers and the storefront do not see it."""
+    if await desk.models.issue(issue_id, session) is None:
+        return desk.renderer.not_found(session)
+    kept = await desk.reports.note(issue_id, session, await read_form(request))
+    return redirect_to(f"/desk/issues/{issue_id}{'?done=note' if kept else ''}")
 
 
 @router.post("/desk/issues/{issue_id}/release")

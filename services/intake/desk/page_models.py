@@ -9,11 +9,12 @@ from zoneinfo import ZoneInfo
 from libs.common.runtime.service import Service
 from services.intake.desk.accounts import StaffRole
 from services.intake.desk.available_actions import available_actions
+from services.intake.desk.customer_panels import open_panel
 from services.intake.desk.dead_letters import DeadLetterClient, DeadLetterListing
 from services.intake.desk.next_steps import next_steps
 from services.intake.desk.promised_dates import promised_dates
 from services.intake.desk.sessions import StaffSession
-from services.intake.desk.timeline_rows import points_by_state, timeline_row
+from services.intake.desk.timeline_rows import points_by_state, timeline_row, with_staff_entries
 from services.intake.store import desk as desk_store
 from services.intake.store.change_requests import count_requests
 from services.intake.store.customer_pages import reported_items
@@ -65,6 +66,7 @@ class PageModels:
             work = await desk_store.work_of_issue(conn, issue_id)
             claim = await desk_store.active_claim(conn, issue_id, now)
             items = await reported_items(conn, issue["order_id"], issue["lines"])
+            panel = await open_panel(conn, self.service, session, issue["customer_id"], issue["order_id"])
         timeline, is_agent = issue["timeline"], session.may(StaffRole.AGENT)
         trace = self.trace_url.format(trace_id=notes.trace_id) if self.trace_url and notes.trace_id else None
         return {
@@ -76,7 +78,9 @@ class PageModels:
             "steps": next_steps(work, timeline),
             "promised_dates": promised_dates(timeline, now.astimezone(self._zone).date(), self._zone),
             "points": points_by_state(timeline),
-            "timeline": [timeline_row(event) for event in timeline],
+            "timeline": with_staff_entries([timeline_row(event) for event in timeline], notes.actions),
+            "panel": panel,
+            "is_agent": is_agent,
             "trace": trace,
             "actions": available_actions(issue["status"], work) if is_agent else [],
             "shows_notices": self.shows_notices and is_agent,

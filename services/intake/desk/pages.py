@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import RedirectResponse, Response
@@ -43,7 +43,7 @@ async def issue(desk: CurrentDesk, session: Viewer, issue_id: UUID, done: str | 
     model = await desk.models.issue(issue_id, session)
     if model is None:
         return desk.renderer.not_found(session)
-    return desk.renderer.page("issue.html", session, done=done, fault=None, **model)
+    return desk.renderer.page("issue.html", session, done=done, fault=None, note_id=uuid4(), **model)
 
 
 @router.get("/desk/live")

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
+from services.intake.store.desk import StaffActionEntry
+
 SHOWN_FIELDS = (
     "promised_ship_date", "date_known_by", "ship_date", "previous_ship_date", "shown_ship_date",
     "expected_delivery_date", "earliest_date", "window", "due_at", "next_update_by", "kind", "channel",
@@ -38,6 +40,21 @@ def timeline_row(event: Mapping[str, Any]) -> TimelineRow:
     data, type_ = event["data"], event["type"].rpartition(".v")[0]
     details = [(name, _parse(name, data[name])) for name in SHOWN_FIELDS if data.get(name) not in (None, "", [], ())]
     return TimelineRow(event["at"], type_, _source(type_), details, data.get("notice_id"))
+
+
+def with_staff_entries(rows: Sequence[TimelineRow], entries: Sequence[StaffActionEntry]) -> list[TimelineRow]:
+    """Return the rows with reports that staff filed and their notes, which are no events, each in its place."""
+    own = [
+        TimelineRow(each.acted_at, f"staff.{each.action}", "staff", _details(each), None)
+        for each in entries
+        if each.action in ("filed", "note")
+    ]
+    return sorted([*rows, *own], key=lambda row: row.at) if own else list(rows)
+
+
+def _details(entry: StaffActionEntry) -> list[tuple[str, Any]]:
+    overruled = [("overruled", True)] if entry.about == "window" else []
+    return [("staff", entry.staff), *overruled, *([("comment", entry.comment)] if entry.comment else [])]
 
 
 def _source(type_: str) -> str:

@@ -20,6 +20,7 @@ from services.intake.desk import (
     sign_in,
 )
 from services.intake.desk.accounts import StaffRole
+from services.intake.desk.caller_reports import CallerReports
 from services.intake.desk.change_stream import ChangeStream
 from services.intake.desk.context import Desk
 from services.intake.desk.dead_letters import DeadLetterClient
@@ -74,6 +75,7 @@ def open_desk(
         dead_letters=dead_letters,
         models=PageModels(service, dead_letters, settings.trace_url, shows_notices=bool(settings.notices_url)),
         decisions=DeskDecisions(commands),
+        reports=CallerReports(commands),
         notices_url=settings.notices_url,
         secure_cookies=settings.desk_secure_cookies,
         openid=_open_openid(settings),

@@ -22,6 +22,12 @@ class SubmitReport(Payload):
     report: IssueSubmitted
 
 
+class SubmitLateReport(SubmitReport):
+    """Report an issue for a customer, by staff who overrule the report window; all other checks are made."""
+
+    TYPE: ClassVar = "report.submit_late.v1"
+
+
 class SubmitUnclearReport(SubmitReport):
     """Report an issue without a clear reason, for review by staff. Its `reason` costs the customer nothing."""
 

@@ -43,6 +43,7 @@ from services.intake.domain import (
 from services.intake.domain.commands import (
     ProvideDetails,
     RecordStaffDecision,
+    SubmitLateReport,
     SubmitReport,
     SubmitUnclearReport,
     WithdrawReport,
@@ -76,6 +77,7 @@ HANDLERS: dict[type[Payload], Callable[[OrderDecision, Any], None]] = {
     OrderCancelled: order_events.record_cancellation,
     IssueSubmitted: submissions.receive_report,
     SubmitReport: submissions.submit_report,
+    SubmitLateReport: submissions.submit_report,
     SubmitUnclearReport: submissions.submit_unclear_report,
     ProvideDetails: provided_details.provide_details,
     RecordStaffDecision: staff_decisions.record_staff_decision,

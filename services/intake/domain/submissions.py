@@ -8,7 +8,7 @@ from libs.common.decisions.ids import derived_id
 from libs.common.events.registry import AnyEvent
 from libs.common.events.storefront import IssueSubmitted
 from services.intake.domain import issue_acceptance, pending_details
-from services.intake.domain.commands import SubmitReport, SubmitUnclearReport
+from services.intake.domain.commands import SubmitLateReport, SubmitReport, SubmitUnclearReport
 from services.intake.domain.context import CommandRefused, OrderDecision, Refusal
 from services.intake.domain.eligibility import check_eligibility, is_retryable
 from services.intake.domain.orders import Report
@@ -39,7 +39,7 @@ def submit_report(decision: OrderDecision, command: SubmitReport) -> None:
         message = f"issue {issue_id} exists already; read its status, or send another Idempotency-Key or issue_id"
         decision.refuse("issue_exists", "issue_id", message, issue_id)
         return
-    units = _check(decision, report)
+    units = _check(decision, report, ignore_window=isinstance(command, SubmitLateReport))
     if isinstance(units, Refusal):
         decision.emit(CommandRefused(units))
     else:
@@ -99,9 +99,9 @@ def on_wait_ended(decision: OrderDecision, issue_id: UUID) -> None:
     _conclude(decision, report, _check(decision, report))
 
 
-def _check(decision: OrderDecision, report: Report) -> tuple[Unit, ...] | Refusal:
+def _check(decision: OrderDecision, report: Report, *, ignore_window: bool = False) -> tuple[Unit, ...] | Refusal:
     day = shop_day(report.reported_at, decision.rules)
-    return check_eligibility(decision.state, report, day, decision.rules)
+    return check_eligibility(decision.state, report, day, decision.rules, ignore_window=ignore_window)
 
 
 def _conclude(decision: OrderDecision, report: Report, result: tuple[Unit, ...] | Refusal) -> None:

@@ -26,6 +26,7 @@ from services.intake.domain.commands import (
     DecisionComment,
     ProvideDetails,
     RecordStaffDecision,
+    SubmitLateReport,
     SubmitReport,
     SubmitUnclearReport,
     WithdrawReport,
@@ -90,10 +91,13 @@ class IntakeCommands:
     service: Service
     orders: Orders
 
-    async def submit(self, submission: IssueSubmitted, key: IdempotencyKey) -> Answer:
+    async def submit(
+        self, submission: IssueSubmitted, key: IdempotencyKey, *, overrules_window: bool = False
+    ) -> Answer:
         """Submit a report. Its id is the storefront's own, else one derived from the caller's key."""
+        command = SubmitLateReport if overrules_window else SubmitReport
         issue_id = submission.issue_id or derived_id("issue", f"/{key.caller}", key.key)
-        event = self.service.event(SubmitReport(issue_id=issue_id, report=submission))
+        event = self.service.event(command(issue_id=issue_id, report=submission))
         return await self.service.execute(
             self.orders, event, idempotency=key, answer=lambda facts: self._receipt(issue_id, facts)
         )

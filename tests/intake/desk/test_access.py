@@ -96,6 +96,8 @@ ACCESS: dict[str, str] = {
     "POST /desk/issues/{issue_id}/confirm": "agent",
     "POST /desk/issues/{issue_id}/decide": "agent",
     "POST /desk/issues/{issue_id}/release": "agent",
+    "POST /desk/issues/{issue_id}/notes": "agent",
+    "POST /desk/orders/{order_id:path}/reports": "agent",
     "POST /desk/requests/{choice_id}": "agent",
     "POST /desk/anomalies/{anomaly_id}": "agent",
     "GET /desk/dead-letters": "admin",
