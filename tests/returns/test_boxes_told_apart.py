@@ -3,8 +3,11 @@
 import pytest
 
 from libs.common.events.anomalies import AnomalyDetected
+from libs.common.events.issues import IssueAccepted
 from libs.common.events.values import CountedLine, Reason
+from libs.common.events.warehouse import ItemReceived
 from libs.common.postgres.pool import Pool
+from services.returns.domain.state.return_slips import return_slip
 from tests.returns.cases import ISSUE, accepted, line
 from tests.returns.test_kept_counts import OTHER, box, case_of, events, fire, open_counts, pool, take
 
@@ -61,3 +64,30 @@ async def test_two_cases_hand_on_their_parts_of_one_receipt(pool: Pool) -> None:
     await fire(pool)
     counted = [(await case_of(pool, issue)).inbound.received for issue in (ISSUE, OTHER)]
     assert counted == [{"1": 1}, {"1": 1}]
+
+
+OF_THE_ARTICLE = CountedLine(line_id="1", quantity=1, sku="SKU-1")
+EARLY_BOXES = {
+    "by its number": box(OF_THE_ARTICLE),
+    "by its slip": box(OF_THE_ARTICLE, issue_id=None, return_slip=return_slip(ISSUE)),
+    "by a line": box(OF_THE_ARTICLE.model_copy(update={"issue_id": ISSUE}), issue_id=None),
+    "beside an order of another one": box(OF_THE_ARTICLE, order_id="O-2"),
+}
+
+
+def of_another_customer() -> IssueAccepted:
+    other = accepted(Reason.CHANGED_MIND, issue_id=OTHER, order_id="O-2")
+    return other.model_copy(update={"customer_id": "C-2"})
+
+
+@pytest.mark.parametrize("early", EARLY_BOXES.values(), ids=EARLY_BOXES)
+async def test_a_box_that_names_an_issue_waits_for_it_and_reaches_no_other_customer(
+    pool: Pool, early: ItemReceived
+) -> None:
+    await take(pool, of_another_customer())
+    await take(pool, early)
+    await fire(pool)
+    await take(pool, accepted(Reason.CHANGED_MIND))
+    await fire(pool)
+    counted = [(await case_of(pool, issue)).inbound.received for issue in (ISSUE, OTHER)]
+    assert counted == [{"1": 1}, {}]

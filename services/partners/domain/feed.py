@@ -9,7 +9,7 @@ from libs.common.events.registry import AnyEvent
 from libs.common.events.rejections import EventRejected
 from services.partners.policy.partner_terms import PartnerTerms
 
-KINDS = ("issue_id", "order_id", "replacement_id", "collection_id", "refund_id", "return_id")
+KINDS = ("issue_id", "order_id", "replacement_id", "collection_id", "refund_id", "return_id", "return_slip")
 """Fields whose ids a partner was given once it was sent an event with them."""
 
 
