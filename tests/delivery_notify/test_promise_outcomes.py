@@ -8,7 +8,7 @@ import asyncpg
 
 from libs.common.events import issues as ev
 from libs.common.events.envelope import Payload
-from libs.common.events.storefront import OrderCancelled, OrderDelivered, OrderShipped, ShipmentChanged
+from libs.common.events.storefront import OrderCancelled, OrderChanged, OrderDelivered, OrderShipped, ShipmentChanged
 from libs.common.events.values import LineQuantity
 from services import delivery_notify
 from services.delivery_notify.domain.promise_outcomes import PromiseOutcome
@@ -26,7 +26,9 @@ from tests.delivery_notify.conversation_driver import (
 from tests.delivery_notify.service import notifying, take
 from tests.running import Live
 
-MIGRATION = Path(delivery_notify.__file__).parent / "migrations" / "0008_promise_outcomes.sql"
+MIGRATIONS = Path(delivery_notify.__file__).parent / "migrations"
+OUTCOMES = "WITH lines AS" + (MIGRATIONS / "0008_promise_outcomes.sql").read_text("utf-8").partition("WITH lines AS")[2]
+REMOVED_LINES = (MIGRATIONS / "0009_removed_lines.sql").read_text("utf-8")
 TUESDAY = MONDAY + timedelta(days=1)
 
 
@@ -94,6 +96,30 @@ def test_a_cancelled_line_ends_at_that_time_and_is_not_done() -> None:
     assert (row.done_at, row.ended_at) == (None, TUESDAY)
 
 
+def removal(line_id: str, **more: Any) -> OrderChanged:
+    removed = line(line_id, warehouse="osaka", promised_delivery_date=NEXT_FRIDAY, quantity=0, **more)
+    return OrderChanged(order_id=ORDER, customer_id="C-1", lines=(removed,), changed_at=TUESDAY)
+
+
+def test_a_line_that_was_removed_ends_at_that_time_though_another_line_was_shipped() -> None:
+    driver = ConversationDriver()
+    driver.handle(placed(line("1"), line("2")))
+    driver.handle(parcel())
+    driver.now = TUESDAY
+    driver.handle(removal("2"))
+    row = outcomes(driver)["line", "2"]
+    assert (row.done_at, row.ended_at) == (None, TUESDAY)
+
+
+def test_a_line_that_is_removed_after_its_shipment_was_done_by_it() -> None:
+    driver = order()
+    driver.handle(parcel())
+    driver.now = TUESDAY
+    driver.handle(removal("1"))
+    row = outcomes(driver)["line", "1"]
+    assert (row.done_at, row.ended_at) == (MONDAY, None)
+
+
 def test_a_replacement_has_the_names_of_its_line_and_is_done_when_it_ships() -> None:
     driver = order()
     driver.handle(issue(ev.IssueAccepted))
@@ -117,21 +143,36 @@ def test_a_replacement_that_another_one_replaces_ends() -> None:
 
 async def test_the_migration_works_out_the_outcomes_of_orders_that_are_known_already(database: MakeDatabase) -> None:
     url = await database("delivery_notify")
-    lines = [line(each, warehouse="osaka", promised_delivery_date=NEXT_FRIDAY, quantity=2) for each in "123"]
+    lines = [line(each, warehouse="osaka", promised_delivery_date=NEXT_FRIDAY, quantity=2) for each in "1234"]
     async with notifying(url) as live:
         now = live.service.clock.now()
-        await take(live, placed(*lines), *(_moves(now)), issue(ev.IssueAccepted), issue(ev.IssueReplacementOrdered))
+        await take(live, placed(*lines), *_moves(now), removal("4"))
+        await take(live, issue(ev.IssueAccepted), issue(ev.IssueReplacementOrdered))
         await take(live, issue(ev.IssueReplacementShipped, shipped_at=now))
         decided = await _stored(live)
-        conn = await asyncpg.connect(as_owner(url))
-        await conn.execute("DELETE FROM promise_outcomes")
-        await conn.execute("WITH lines AS" + MIGRATION.read_text("utf-8").partition("WITH lines AS")[2])
-        await conn.close()
+        await _execute(url, "DELETE FROM promise_outcomes", OUTCOMES, REMOVED_LINES)
         assert await _stored(live) == decided
 
 
+async def test_the_migration_ends_a_removed_line_that_had_the_shipment_of_another_line(database: MakeDatabase) -> None:
+    url = await database("delivery_notify")
+    async with notifying(url) as live:
+        await take(live, placed(line("1"), line("2")), parcel(), removal("2"))
+        wrong = f"UPDATE promise_outcomes SET done_at = '{MONDAY}', ended_at = NULL WHERE subject_id = '2'"
+        await _execute(url, wrong, REMOVED_LINES)
+        rows = await live.service.pool.fetch("SELECT * FROM promise_outcomes ORDER BY subject_id")
+    assert [(row["done_at"], row["ended_at"]) for row in rows] == [(MONDAY, None), (None, TUESDAY)]
+
+
+async def _execute(url: str, *statements: str) -> None:
+    conn = await asyncpg.connect(as_owner(url))
+    for each in statements:
+        await conn.execute(each)
+    await conn.close()
+
+
 def _moves(now: datetime) -> list[Payload]:
-    """Line 1 is delivered in two parcels, line 2 is half shipped, line 3 is cancelled."""
+    """Line 1 is delivered in two parcels, line 2 is half shipped, line 3 is cancelled, nothing of line 4 moves."""
     first, second = (LineQuantity(line_id="1", quantity=1), LineQuantity(line_id="2", quantity=1))
     return [
         OrderShipped(order_id=ORDER, shipment_id="S-1", lines=(first, second), shipped_at=MONDAY),

@@ -76,11 +76,11 @@ def _of_line(conversation: Conversation, line: Line, at: datetime) -> list[Promi
 
 
 def _completed_at(movements: Shipments, line: Line) -> datetime | None:
-    """Return when the last owed unit of the line moved."""
+    """Return when the last owed unit of the line moved; None if no unit of it did, also if none is owed."""
     counted, moved = 0, [shipment for shipment in movements if shipment.at is not None]
     for shipment in sorted(moved, key=attrgetter("at")):
         counted += sum(units.quantity for units in shipment.lines if units.line_id == line.line_id)
-        if counted >= line.quantity:
+        if counted and counted >= line.quantity:
             return shipment.at
     return None
 
