@@ -117,6 +117,14 @@ async def test_the_key_of_another_partner_opens_nothing(ordered: Live) -> None:
     assert (foreign.status_code, unknown.status_code) == (403, 401)
 
 
+@pytest.mark.parametrize("depth", [150, 300, 900])
+async def test_an_event_that_is_nested_deeply_is_refused_and_the_others_are_taken(ordered: Live, depth: int) -> None:
+    deep = json.dumps({**event(SHIPPED), "id": "deep", "data": "DEEP"}).replace('"DEEP"', "[" * depth + "]" * depth)
+    body = f"[{json.dumps(event(SHIPPED))}, {deep}]"
+    answer = await ordered.client.post("/v1/partner/acme/events", content=body, headers=as_partner("acme"))
+    assert (answer.status_code, results(answer)) == (207, ["accepted", "refused"])
+
+
 @pytest.mark.parametrize(
     ("body", "status", "code"),
     [

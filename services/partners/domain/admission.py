@@ -7,7 +7,8 @@ from libs.common.events.faults import Fault
 from libs.common.events.partner_rights import PartnerRole
 from libs.common.events.registry import AnyEvent
 from libs.common.events.sources import source_fault
-from libs.common.events.storefront import OrderPlaced
+from libs.common.events.storefront import CustomerMerged, OrderPlaced
+from libs.common.events.warehouse import CountingEvent
 from services.partners.domain.feed import author_of, ids_in
 from services.partners.policy.partner_terms import PartnerTerms
 
@@ -19,7 +20,14 @@ _MUST_BE_GIVEN: dict[PartnerRole, frozenset[str]] = {
 """Ids that a partner can know from us only.
 
 A courier learns of a replacement from its parcel, and a payment provider of an order from its purchase: these ids are
-refused only if they were given to another partner of the role and not to this one.
+refused only if they were given to another partner of the role and not to this one. The same holds for counts of a
+warehouse: goods come back without an order of ours to it, and without papers.
+"""
+
+PLACED_ORDER, BUYER = "placed_order", "buyer"
+"""Kinds of an order and a customer that a storefront named in an `order.placed`; an order is placed by one storefront.
+
+All storefronts receive the internal events of all orders, so the ids of these events make no order a storefront's own.
 """
 
 
@@ -33,6 +41,13 @@ class Given:
 
 Owners = Mapping[tuple[PartnerRole, str, str], tuple[Given, ...]]
 """Partners that were given an id, by role, field and id."""
+
+
+_NOT_GIVEN = "was not given to you; send the id of an event that you received"
+_REMEDIES = {
+    PLACED_ORDER: "was placed by another storefront; send an order of your own",
+    BUYER: "is a customer of another storefront; send customers with orders of your own",
+}
 
 
 def type_fault(type_: str, terms: PartnerTerms) -> Fault | None:
@@ -51,13 +66,35 @@ def faults_of_event(event: AnyEvent, name: str, terms: PartnerTerms, owners: Own
     elif fault := source_fault(event, event.data.TOPIC.name):
         field, _, message = fault.partition(": ")
         faults.append((field, message))
-    for kind, value in ids_in(event).items():
+    must_be_given = (
+        frozenset() if isinstance(event.data, CountingEvent) else _MUST_BE_GIVEN.get(terms.role, frozenset())
+    )
+    for path, kind, value in _checked_ids(event, terms.role):
         given = owners.get((terms.role, kind, value), ())
         is_own = any(each.partner == name for each in given)
-        must_be_given = kind in _MUST_BE_GIVEN.get(terms.role, ())
-        if not is_own and (given or must_be_given):
-            faults.append((f"data.{kind}", "was not given to you; send the id of an event that you received"))
+        if not is_own and (given or kind in must_be_given):
+            faults.append((f"data.{path}", _REMEDIES.get(kind, _NOT_GIVEN)))
     return faults
+
+
+def _checked_ids(event: AnyEvent, role: PartnerRole) -> list[tuple[str, str, str]]:
+    """Return path, kind and value of each id that may be another partner's."""
+    named = [
+        (kind, PLACED_ORDER if kind == "order_id" and role == PartnerRole.STOREFRONT else kind, value)
+        for kind, value in ids_in(event).items()
+    ]
+    if isinstance(event.data, CustomerMerged):
+        accounts = ("customer_id", "merged_customer_id")
+        named += [(field, BUYER, getattr(event.data, field)) for field in accounts]
+    for index, line in enumerate(getattr(event.data, "lines", None) or ()):
+        if issue_id := getattr(line, "issue_id", None):
+            named.append((f"lines.{index}.issue_id", "issue_id", str(issue_id)))
+    return named
+
+
+def looked_up_ids(event: AnyEvent, role: PartnerRole) -> set[tuple[str, str]]:
+    """Return kind and value of each id whose owners `faults_of_event` and `kafka_key` need."""
+    return {*ids_in(event).items(), *((kind, value) for _, kind, value in _checked_ids(event, role))}
 
 
 def kafka_key(event: AnyEvent, name: str, role: PartnerRole, owners: Owners) -> str:
@@ -71,6 +108,9 @@ def kafka_key(event: AnyEvent, name: str, role: PartnerRole, owners: Owners) -> 
     return event.data.key
 
 
-def claimed_order(event: AnyEvent) -> str | None:
-    """Return the order that becomes the sender's own by this event, or None."""
-    return event.data.order_id if isinstance(event.data, OrderPlaced) else None
+def claimed_ids(event: AnyEvent) -> dict[str, str]:
+    """Return the ids that become the sender's own by this event, by kind."""
+    if not isinstance(event.data, OrderPlaced):
+        return {}
+    order_id = event.data.order_id
+    return {PLACED_ORDER: order_id, "order_id": order_id, BUYER: event.data.customer_id}

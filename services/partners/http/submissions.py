@@ -7,7 +7,7 @@ from typing import Any, Literal
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
-from pydantic_core import to_json
+from pydantic_core import PydanticSerializationError, to_json
 
 from libs.common.events.json_text import well_formed
 from libs.common.events.registry import UndecodableError, decode
@@ -126,6 +126,9 @@ def _read_event(index: int, item: Any, partner: CallingPartner, request: Request
         event = decode(to_json(item))
     except UndecodableError as error:
         return Receipt(index, "refused", error.faults)
+    except (PydanticSerializationError, RecursionError, ValueError):  # deeper than the serializer goes
+        fault = ("event", "is nested too deeply; send the fields of its event type only")
+        return Receipt(index, "refused", (fault,))
     return SubmittedEvent(index, event, _trace_of(item, request))
 
 

@@ -35,7 +35,7 @@ _ADDRESS = "INSERT INTO addressed (partner, position) SELECT * FROM unnest($1::t
 _GIVE = """
     INSERT INTO given (role, kind, id, partner, key, given_at)
     SELECT *, $6 FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])
-    ON CONFLICT (role, kind, id, partner) DO NOTHING"""
+    ON CONFLICT DO NOTHING"""
 
 
 @dataclass
@@ -96,12 +96,12 @@ class Feed:
 
 
 async def give(conn: Connection, rows: Sequence[tuple[str, str, str, str, str]], now: datetime) -> None:
-    """Store ids that partners were given: role, kind, id, partner and Kafka key."""
+    """Store ids that partners were given: role, kind, id, partner and Kafka key. A placed order has one partner."""
     if rows:
         await conn.execute(_GIVE, *columns(sorted(set(rows))), now)
 
 
-# The cursors learn how far events were deleted, so that a partner that asks for older ones gets an error, not a gap.
+# The cursors learn how far events were deleted, so that a partner that asks for older ones sees that some are missing.
 _SWEEP = """
     WITH expired AS (
         SELECT position FROM feed WHERE is_personal = {personal} AND added_at < $1 ORDER BY added_at LIMIT $2),

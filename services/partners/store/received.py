@@ -14,8 +14,15 @@ from libs.common.postgres.batch import columns
 from libs.common.postgres.pool import Connection
 from libs.common.runtime.service import ServiceTransaction
 from libs.common.telemetry.trace_context import Carrier
-from services.partners.domain.admission import Given, Owners, claimed_order, faults_of_event, kafka_key
-from services.partners.domain.feed import ids_in
+from services.partners.domain.admission import (
+    PLACED_ORDER,
+    Given,
+    Owners,
+    claimed_ids,
+    faults_of_event,
+    kafka_key,
+    looked_up_ids,
+)
 from services.partners.policy.partner_terms import PartnerTerms
 from services.partners.store.feed import give
 
@@ -48,7 +55,18 @@ async def receive(
     tx: ServiceTransaction, partner: str, terms: PartnerTerms, submitted: Sequence[SubmittedEvent]
 ) -> list[Receipt]:
     """Publish the new events among these in their order; return an outcome for each."""
-    owners = await _read_owners(tx.conn, terms.role, [each.event for each in submitted])
+    events = [each.event for each in submitted]
+    owners = await _read_owners(tx.conn, terms.role, events)
+    claims = [
+        each
+        for event in events
+        if not faults_of_event(event, partner, terms, owners)
+        for each in _claims(event, partner, terms.role)
+        if each[1] == PLACED_ORDER
+    ]
+    if claims:  # before the checks: of two storefronts at a time, the second waits here and then sees the first
+        await give(tx.conn, claims, tx.now)
+        owners = await _read_owners(tx.conn, terms.role, events)
     receipts: list[Receipt] = []
     checked: list[tuple[SubmittedEvent, inbox.Mark]] = []
     for each in submitted:
@@ -73,13 +91,12 @@ async def receive(
             receipts.append(Receipt(each.index, "refused", (fault,)))
     prefix = tx.decisions.topic_prefix
     await outbox.write(tx.conn, [_row(each, partner, terms.role, owners, prefix) for each in accepted])
-    orders = [
-        (str(terms.role), "order_id", order_id, partner, each.event.data.key)
-        for each in accepted
-        if (order_id := claimed_order(each.event))
-    ]
-    await give(tx.conn, orders, tx.now)
+    await give(tx.conn, [row for each in accepted for row in _claims(each.event, partner, terms.role)], tx.now)
     return sorted(receipts, key=lambda receipt: receipt.index)
+
+
+def _claims(event: AnyEvent, partner: str, role: PartnerRole) -> list[tuple[str, str, str, str, str]]:
+    return [(str(role), kind, value, partner, event.data.key) for kind, value in claimed_ids(event).items()]
 
 
 def _row(each: SubmittedEvent, partner: str, role: PartnerRole, owners: Owners, prefix: str) -> outbox.OutboxRow:
@@ -92,7 +109,7 @@ def _row(each: SubmittedEvent, partner: str, role: PartnerRole, owners: Owners, 
 
 async def _read_owners(conn: Connection, role: PartnerRole, events: Sequence[AnyEvent]) -> Owners:
     """Return the partners of this role that were given the ids of these events."""
-    wanted = sorted({item for event in events for item in ids_in(event).items()})
+    wanted = sorted({item for event in events for item in looked_up_ids(event, role)})
     if not wanted:
         return {}
     found: dict[tuple[PartnerRole, str, str], tuple[Given, ...]] = {}
