@@ -120,12 +120,16 @@ def marks_of(count: Count) -> list[str]:
 def match_count(count: Count, cases: Iterable[Case], beside: UUID | None = None) -> Case | None:
     """Return the only case that a count fits, by the strongest of its marks; None where none or several fit.
 
-    `beside` is the case that handed the count on; only cases that take one of its lines are asked then.
+    `beside` is the case that handed the count on; only cases that take one of its lines are asked then. A count that
+    names an issue without a case waits for it: weaker marks may be those of another customer.
     """
     others = [case for case in cases if case.issue_id != beside and not (beside and _claims_nothing(case, count))]
-    named = [case for case in others if case.issue_id in issues_named(count)]
+    issues = issues_named(count) - {beside}
+    named = [case for case in others if case.issue_id in issues]
     if len(named) == 1:
         return named[0]
+    if issues and not named:
+        return None
     if not isinstance(count, ItemReceived):
         return _only([case for case in others if count.receipt_id in case.inbound.receipt_ids])
     if stated := _first_stated(count, named):
