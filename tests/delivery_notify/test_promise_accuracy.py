@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from services.delivery_notify.domain.promise_accuracy import FirstDateOutcome, OutcomeCount, accuracies, limit_names
+from services.delivery_notify.store.lateness import read_history
 from services.delivery_notify.store.promise_accuracy import FirstDateGauge
 from tests.conftest import MakeDatabase
 from tests.delivery_notify.service import notifying
@@ -37,16 +38,17 @@ async def promise(
     subject: str = "line",
     announced_from: int = 1,
     known: bool = True,
+    moved_at: datetime = GIVEN,
     **outcome: Any,
 ) -> None:
     """Store the dates of one line with their sources, announced from that version on, and their outcome."""
     pool = live.service.pool
     for version, (day, source) in enumerate(dates, 1):
-        row = (order_id, subject, "1", version)
-        await pool.execute("INSERT INTO promises VALUES ($1, $2, $3, $4, $5, $6, $7)", *row, day, source, GIVEN)
+        row, at = (order_id, subject, "1", version), moved_at if version > 1 else GIVEN
+        await pool.execute("INSERT INTO promises VALUES ($1, $2, $3, $4, $5, $6, $7)", *row, day, source, at)
         if version >= announced_from:
             await pool.execute(
-                "INSERT INTO promise_notifications VALUES ($1, $2, $3, $4, 'email', $5, $6)", *row, uuid4(), GIVEN
+                "INSERT INTO promise_notifications VALUES ($1, $2, $3, $4, 'email', $5, $6)", *row, uuid4(), at
             )
     if known:
         names = [outcome.get(each) for each in ("warehouse", "carrier", "product_group", "done_at", "ended_at")]
@@ -92,6 +94,30 @@ async def test_a_later_day_releases_the_first_date_only_if_the_customer_chose_it
     later = DAY + timedelta(days=3)
     await promise(live, "O-1", (DAY, "order.placed"), (later, source), done_at=NEXT_DAY)
     assert await judged(live) == expected
+
+
+CHOSEN = (DAY + timedelta(days=9), "customer.decided")
+
+
+@pytest.mark.parametrize(
+    ("dates", "outcome", "counted_until"),
+    [
+        ([], {"done_at": LAST_SECOND}, DAY),
+        ([CHOSEN], {"done_at": LAST_SECOND}, DAY),
+        ([CHOSEN], {"done_at": NEXT_DAY}, None),
+        ([CHOSEN], {"done_at": NEXT_DAY + timedelta(days=7), "moved_at": NEXT_DAY}, DAY + timedelta(days=8)),
+        ([], {"ended_at": LAST_SECOND}, None),
+        ([], {"ended_at": NEXT_DAY + timedelta(days=9)}, DAY + timedelta(days=10)),
+    ],
+)
+async def test_the_forecast_counts_each_date_that_was_not_released_until_its_end(
+    live: Live, dates: list[tuple[date, str]], outcome: dict[str, Any], counted_until: date | None
+) -> None:
+    await promise(live, "O-1", (DAY, "order.placed"), *dates, **outcome)
+    async with live.service.pool.acquire() as conn:
+        history = await read_history(conn, DAY, DAY + timedelta(days=30), TOKYO)
+    assert [each.ended_on for each in history] == ([counted_until] if counted_until else [])
+    assert (await judged(live) == "released") == (counted_until is None)
 
 
 async def test_a_date_that_is_to_come_is_open(live: Live) -> None:

@@ -2,8 +2,8 @@
 
 The history is the shop's own: the empirical quantiles of the delay between a first date and the actual shipment, per
 warehouse, or delivery, per carrier. Rejected: a fitted model, whose answer nobody at the shop could check on paper.
-Below a minimum of dates there is no forecast. Early counts as punctual, and a date that is still missed counts with its
-delay so far, or a standstill would look punctual.
+Below a minimum of dates there is no forecast. Early counts as punctual; a date that is still missed counts with its
+delay so far, or a standstill would look punctual, and one that was cancelled after its day with its delay until then.
 
 Ops are warned before the cutoff of the day, while something can still be done; the customer is notified of a date that
 does break by `promise_renewal.py`, and of no forecast.
@@ -39,11 +39,12 @@ class Party:
 
 @dataclass(frozen=True, slots=True)
 class FirstDate:
-    """A first date of the past; `done_on` is None as long as it is missed."""
+    """A first date of the past. `ended_on` is the day on which its thing was done, or was given up after a miss; None
+    as long as it is missed."""
 
     party: Party
     day: date
-    done_on: date | None
+    ended_on: date | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +81,13 @@ class LatenessWarning:
     order_ids: tuple[str, ...]
 
 
-def open_days_late(day: date, done_on: date, calendar: ShopCalendar) -> int:
-    """Return the open days after `day` until `done_on`, at most `LONGEST_DELAY`; 0 if done by then."""
+def open_days_late(day: date, ended_on: date, calendar: ShopCalendar) -> int:
+    """Return the open days after `day` until `ended_on`, at most `LONGEST_DELAY`; 0 if it ended by then."""
     late, current = 0, day
-    while current < done_on and late < LONGEST_DELAY and current - day < timedelta(days=400):
+    while current < ended_on and late < LONGEST_DELAY and current - day < timedelta(days=400):
         current += timedelta(days=1)
         late += calendar.is_open(current)
-    return max(1, late) if done_on > day else 0
+    return max(1, late) if ended_on > day else 0
 
 
 def quantile(delays: Sequence[int], level: float) -> int:
@@ -109,7 +110,7 @@ def forecasts(
     """Return the forecast of each party with enough dates."""
     delays: dict[Party, list[int]] = {}
     for each in dates:
-        delay = open_days_late(each.day, each.done_on or today, each.party.calendar(calendars))
+        delay = open_days_late(each.day, each.ended_on or today, each.party.calendar(calendars))
         delays.setdefault(each.party, []).append(delay)
     return {party: found for party, values in delays.items() if (found := forecast(values, rules))}
 

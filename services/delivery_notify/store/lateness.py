@@ -3,24 +3,27 @@
 from datetime import date
 from zoneinfo import ZoneInfo
 
+from libs.common.events.notices import PromiseSubject
 from libs.common.postgres.pool import Connection
 from services.delivery_notify.domain.lateness import DuePromise, FirstDate, Party
 from services.delivery_notify.domain.promise_accuracy import Dimension
+from services.delivery_notify.store.promise_accuracy import RELEASED
 
 MAX_DUE = 20_000
 """Promises of one day that are looked at, by the order in which they were made."""
 
-# First dates before $2, and those of that day that were kept; a date that was given up is no measure of its party.
-_HISTORY = """
+_SUBJECTS = [PromiseSubject.LINE.value, PromiseSubject.DELIVERY.value, PromiseSubject.REPLACEMENT.value]
+
+# First dates before $2, and those of that day that were kept. One that was given up in time is no measure of its party;
+# one that was missed first counts until it was done or given up: the longest delays end so.
+_HISTORY = f"""
     SELECT CASE f.subject WHEN 'delivery' THEN 'carrier' ELSE 'warehouse' END AS dimension,
            coalesce(CASE f.subject WHEN 'delivery' THEN o.carrier ELSE o.warehouse END, 'unknown') AS name,
-           f.day, (o.done_at AT TIME ZONE $3)::date AS done_on
+           f.day, (coalesce(o.done_at, o.ended_at) AT TIME ZONE $4)::date AS ended_on
     FROM first_dates f JOIN promise_outcomes o USING (order_id, subject, subject_id)
-    WHERE f.day BETWEEN $1 AND $2 AND f.subject IN ('line', 'delivery', 'replacement')
-      AND (o.done_at IS NOT NULL OR (o.ended_at IS NULL AND f.day < $2))
-      AND NOT EXISTS (
-          SELECT FROM promises q WHERE (q.order_id, q.subject, q.subject_id) = (f.order_id, f.subject, f.subject_id)
-            AND q.version > f.version AND q.source = 'customer.decided')"""
+    WHERE f.day BETWEEN $1 AND $2 AND f.subject = ANY ($3)
+      AND (o.done_at IS NOT NULL OR f.day < $2)
+      AND ((o.done_at AT TIME ZONE $4)::date <= f.day OR {RELEASED} IS NOT TRUE)"""  # noqa: S608 - text of the store
 _DUE = """
     SELECT CASE p.subject WHEN 'delivery' THEN 'carrier' ELSE 'warehouse' END AS dimension,
            coalesce(CASE p.subject WHEN 'delivery' THEN o.carrier ELSE o.warehouse END, 'unknown') AS name,
@@ -37,8 +40,8 @@ _DUE = """
 
 async def read_history(conn: Connection, since: date, today: date, zone: ZoneInfo) -> list[FirstDate]:
     """Return the first dates of these days that were kept or missed so far."""
-    rows = await conn.fetch(_HISTORY, since, today, zone.key)
-    return [FirstDate(Party(Dimension(row["dimension"]), row["name"]), row["day"], row["done_on"]) for row in rows]
+    rows = await conn.fetch(_HISTORY, since, today, _SUBJECTS, zone.key)
+    return [FirstDate(Party(Dimension(row["dimension"]), row["name"]), row["day"], row["ended_on"]) for row in rows]
 
 
 async def read_due(conn: Connection, today: date) -> list[DuePromise]:

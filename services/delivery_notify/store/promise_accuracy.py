@@ -21,8 +21,15 @@ COUNTED_DAYS = timedelta(days=30)
 MAX_NAMES = 20
 """Names of one dimension that the metric shows by themselves."""
 
+# Whether a first date `f` with its outcome `o` was given up by the end of its day, by a cancellation or by the choice
+# of a later day; $4 is the time zone.
+RELEASED = """(o.ended_at < ((f.day + 1)::timestamp AT TIME ZONE $4) OR EXISTS (
+                       SELECT FROM promises q
+                       WHERE (q.order_id, q.subject, q.subject_id) = (f.order_id, f.subject, f.subject_id)
+                         AND q.version > f.version AND q.source = 'customer.decided' AND q.day > f.day
+                         AND q.promised_at < ((f.day + 1)::timestamp AT TIME ZONE $4)))"""
 # $1 and $2 are the days, $3 the subjects, $4 is the time zone, $5 the present day, $6 the dimension.
-_OUTCOMES = """
+_OUTCOMES = f"""
     WITH judged AS (
         SELECT f.subject,
                coalesce(CASE $6 WHEN 'warehouse' THEN o.warehouse WHEN 'carrier' THEN o.carrier
@@ -30,17 +37,13 @@ _OUTCOMES = """
                CASE
                    WHEN o.order_id IS NULL THEN 'unknown'
                    WHEN (o.done_at AT TIME ZONE $4)::date <= f.day THEN 'kept'
-                   WHEN o.ended_at < ((f.day + 1)::timestamp AT TIME ZONE $4) OR EXISTS (
-                       SELECT FROM promises q
-                       WHERE (q.order_id, q.subject, q.subject_id) = (f.order_id, f.subject, f.subject_id)
-                         AND q.version > f.version AND q.source = 'customer.decided' AND q.day > f.day
-                         AND q.promised_at < ((f.day + 1)::timestamp AT TIME ZONE $4)) THEN 'released'
+                   WHEN {RELEASED} THEN 'released'
                    WHEN o.done_at IS NULL AND f.day >= $5 THEN 'open'
                    ELSE 'missed'
                END AS outcome
         FROM first_dates f LEFT JOIN promise_outcomes o USING (order_id, subject, subject_id)
         WHERE f.day BETWEEN $1 AND $2 AND f.subject = ANY ($3))
-    SELECT subject, name, outcome, count(*) AS dates FROM judged GROUP BY subject, name, outcome"""
+    SELECT subject, name, outcome, count(*) AS dates FROM judged GROUP BY subject, name, outcome"""  # noqa: S608 - text of this module
 
 
 async def count_outcomes(
