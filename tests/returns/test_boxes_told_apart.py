@@ -4,11 +4,12 @@ import pytest
 
 from libs.common.events.anomalies import AnomalyDetected
 from libs.common.events.issues import IssueAccepted
-from libs.common.events.values import CountedLine, Reason
-from libs.common.events.warehouse import ItemReceived
+from libs.common.events.values import Condition, CountedLine, InspectedLine, Reason
+from libs.common.events.warehouse import ItemInspected, ItemReceived
 from libs.common.postgres.pool import Pool
+from services.returns.domain.state.count_ids import former_kept_id
 from services.returns.domain.state.return_slips import return_slip
-from tests.returns.cases import ISSUE, accepted, line
+from tests.returns.cases import ISSUE, TUESDAY, accepted, line
 from tests.returns.test_kept_counts import OTHER, box, case_of, events, fire, open_counts, pool, take
 
 __all__ = ["pool"]
@@ -91,3 +92,37 @@ async def test_a_box_that_names_an_issue_waits_for_it_and_reaches_no_other_custo
     await fire(pool)
     counted = [(await case_of(pool, issue)).inbound.received for issue in (ISSUE, OTHER)]
     assert counted == [{"1": 1}, {}]
+
+
+async def test_boxes_with_one_receipt_id_and_other_slips_reach_both_issues(pool: Pool) -> None:
+    for issue in (ISSUE, OTHER):
+        await take(pool, accepted(Reason.CHANGED_MIND, issue_id=issue))
+        await take(pool, box(CountedLine(quantity=1, sku="SKU-1"), issue_id=None, return_slip=return_slip(issue)))
+    await fire(pool)
+    counted = [(await case_of(pool, issue)).inbound.received for issue in (ISSUE, OTHER)]
+    assert counted == [{"1": 1}, {"1": 1}]
+
+
+@pytest.mark.parametrize("paper", ["order_id", "return_slip", "tracking_number"])
+async def test_boxes_with_one_receipt_id_and_other_papers_are_both_shown(pool: Pool, paper: str) -> None:
+    for value in ("X-8", "X-9", "X-9"):
+        await take(pool, box(issue_id=None, **{paper: value}))
+    assert len(await open_counts(pool)) == 2
+
+
+async def test_inspections_with_one_id_of_two_boxes_are_both_kept(pool: Pool) -> None:
+    lines = (InspectedLine(line_id="1", quantity=1, condition=Condition.SCRAP),)
+    for receipt_id in ("gate-1", "gate-2"):
+        looked = {"inspection_id": "look-1", "inspected_at": TUESDAY, "receipt_id": receipt_id}
+        await take(pool, ItemInspected(lines=lines, **looked))
+    assert len(await open_counts(pool)) == 2
+
+
+async def test_a_box_that_an_earlier_release_kept_is_not_kept_again(pool: Pool) -> None:
+    kept_before = box(issue_id=None, order_id="O-8")
+    await take(pool, kept_before)
+    await pool.execute("UPDATE kept_counts SET count_id = $1", former_kept_id(kept_before))
+    await take(pool, kept_before)
+    await take(pool, box(issue_id=None, order_id="O-9"))
+    assert len(await open_counts(pool)) == 2
+    assert former_kept_id(kept_before) in await open_counts(pool)

@@ -84,7 +84,7 @@ def _decide_without_case(state: CaseState, event: AnyEvent, now: datetime, rules
     if type(data) is CountStaffDecided:
         return state, kept_boxes.decided_without_case(state.customer, data, now)
     if type(data) is not IssueAccepted:
-        return state, facts_without_case(event, now)
+        return state, facts_without_case(state.customer, event, now)
     case = open_case(data, rules.in_force(now))
     decision = CaseDecision(case, now, rules, customer=state.customer, event_time=event.time)
     open_reviews(decision)

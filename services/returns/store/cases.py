@@ -13,7 +13,13 @@ from libs.common.decisions.fast_replace import replace
 from libs.common.events.anomalies import CountStaffDecided
 from libs.common.events.issues import IssueAccepted, IssueStaffDecided
 from libs.common.events.registry import AnyEvent
-from libs.common.events.warehouse import CountingEvent, ReplacementConfirmed, ReplacementDelayed
+from libs.common.events.warehouse import (
+    CountingEvent,
+    ItemInspected,
+    ItemReceived,
+    ReplacementConfirmed,
+    ReplacementDelayed,
+)
 from libs.common.postgres.pool import ConflictError, Connection
 from libs.common.postgres.state_table import RowCache, VersionedRow
 from libs.common.telemetry.log_context import current_trace
@@ -23,6 +29,7 @@ from services.returns.domain.context import CaseRules, CaseState
 from services.returns.domain.ledger_decisions import OrderEventArrived, order_of
 from services.returns.domain.state.case import Case
 from services.returns.domain.state.case_status import CLOSED_STATUSES, case_status
+from services.returns.domain.state.count_ids import former_kept_id
 from services.returns.domain.state.early_events import EventKept, early_event_of_timer
 from services.returns.domain.state.exposure import UNKNOWN_CUSTOMER, has_follow_up_issue
 from services.returns.domain.state.kept_counts import CountKept, CountMatched, count_of_timer
@@ -122,7 +129,9 @@ class Cases:
         changing = {self._key_of_exposure_change(event) for event in events}
         contexts = await load_contexts(conn, {**known, **new}, new, changing)
         reported_again = await self._find_follow_ups(conn, cases, events)
-        kept = await self.counts.load(conn, [count for event in events if (count := _kept_count_of(event))])
+        without_case = [event for event in events if self.key_of(event) not in cases]
+        counts = {_kept_count_of(event) for event in events} | {_former_kept_id(event) for event in without_case}
+        kept = await self.counts.load(conn, [count for count in counts if count])
         early = await early_events.load_events(conn, [wanted for event in events if (wanted := _early_event_of(event))])
         stated = {number for event in (*events, *early.values()) if (number := stated_number(event.data))}
         owners = await parcel_numbers.load_owners(conn, stated)
@@ -253,6 +262,11 @@ def _kept_count_of(event: AnyEvent) -> str | None:
     if type(event.data) is TimerFired:
         return count_of_timer(event.data.name)
     return event.data.count_id if isinstance(event.data, AssignCount | SettleCount | CountStaffDecided) else None
+
+
+def _former_kept_id(event: AnyEvent) -> str | None:
+    """Return the id under which an earlier release may have kept this count."""
+    return former_kept_id(event.data) if isinstance(event.data, ItemReceived | ItemInspected) else None
 
 
 def _early_event_of(event: AnyEvent) -> tuple[str, str] | None:

@@ -14,9 +14,10 @@ from services.returns.domain.handlers import staff_decisions
 from services.returns.domain.handlers.risk_review import opening_review_causes
 from services.returns.domain.ledger_decisions import OrderEventArrived, order_of
 from services.returns.domain.state.case import Case, RemedyPlan, attributes_of
-from services.returns.domain.state.count_ids import kept_id
+from services.returns.domain.state.count_ids import former_kept_id, kept_id
 from services.returns.domain.state.early_events import EventKept, issue_thing
-from services.returns.domain.state.kept_counts import CountKept, count_thing
+from services.returns.domain.state.exposure import CustomerContext
+from services.returns.domain.state.kept_counts import Count, CountKept, KeptCount, count_thing
 from services.returns.domain.state.review_causes import ReviewCause
 from services.returns.policy.carrier_statuses import translate_status
 from services.returns.policy.policy import ReturnPolicy
@@ -54,7 +55,7 @@ def open_reviews(decision: CaseDecision) -> None:
         decision.open_review(cause)
 
 
-def facts_without_case(event: AnyEvent, now: datetime) -> Facts:
+def facts_without_case(customer: CustomerContext, event: AnyEvent, now: datetime) -> Facts:
     """Return the outcome of an event, other than the acceptance, whose issue has no case."""
     data = event.data
     if order_id := order_of(event):
@@ -66,7 +67,7 @@ def facts_without_case(event: AnyEvent, now: datetime) -> Facts:
     if type(data) is IssueStaffDecided or type(data) is IssueCollectionWindowChosen:
         return staff_decisions.without_case(data, now)
     if type(data) is ItemReceived or type(data) is ItemInspected:
-        number = kept_id(data)
+        number = _id_of_count(customer, data)
         about = f"issue {data.issue_id}" if data.issue_id else f"count {number}"
         return (CountKept(number, data, now), Anomaly("count_without_case", about, thing=count_thing(number)))
     issue_id = getattr(data, "issue_id", None)
@@ -74,3 +75,10 @@ def facts_without_case(event: AnyEvent, now: datetime) -> Facts:
     thing = issue_thing(issue_id) if issue_id else ""
     anomaly = Anomaly("unknown_issue", f"issue {issue_id}", thing=thing, is_shown=is_command)
     return (anomaly,) if is_command or not issue_id else (EventKept(issue_id, event, now), anomaly)
+
+
+def _id_of_count(customer: CustomerContext, count: Count) -> str:
+    """Return the id of a count to be kept; one that an earlier release kept retains its id, so that it counts once."""
+    former = former_kept_id(count)
+    kept: KeptCount | None = customer.kept_counts.get(former) if former else None
+    return former if former and kept and kept_id(kept.count) == kept_id(count) else kept_id(count)

@@ -2,7 +2,7 @@
 
 A warehouse uses a receipt id for one box, but it can name several issues for it, one event each; and a gate that
 starts over can use an id again. Within a case an id is counted once. Among the kept counts, boxes for several issues
-and boxes with other content are different counts: none of them may take the place of another one (invariant 15).
+and boxes with other content or papers are different counts: none may take the place of another one (invariant 15).
 """
 
 from libs.common.decisions.ids import derived_id
@@ -23,10 +23,18 @@ def kept_id(event: Count) -> str:
     """Return the id of a count among the kept ones: that of the warehouse and its content, else one from all papers."""
     given = _given(event)
     if given:
-        return f"{given}/{derived_id('content', event.issue_id, *_lines(event)).hex[:8]}"
+        return f"{given}/{derived_id('content', event.issue_id, *_lines(event), *_papers(event)).hex[:8]}"
     papers = (event.order_id, event.replacement_id, event.return_slip) if isinstance(event, ItemReceived) else ()
     tracking = event.tracking_number if isinstance(event, ItemReceived) else event.receipt_id
     return str(derived_id("count", event.issue_id, *papers, tracking, _moment(event), *_lines(event)))
+
+
+def former_kept_id(event: Count) -> str | None:
+    """Return the id under which releases kept this count that hashed its issue and lines alone; None if it is equal."""
+    given = _given(event)
+    if not given or not _papers(event):
+        return None
+    return f"{given}/{derived_id('content', event.issue_id, *_lines(event)).hex[:8]}"
 
 
 def part_id(receipt_id: str, issue_id: object) -> str:
@@ -41,6 +49,13 @@ def content_mark(event: Count) -> str:
 
 def _given(event: Count) -> str | None:
     return event.receipt_id if isinstance(event, ItemReceived) else event.inspection_id
+
+
+def _papers(event: Count) -> list[str]:
+    """Return the papers of a count besides its issue: boxes that differ in one of them are different boxes."""
+    names = ("order_id", "replacement_id", "return_slip", "tracking_number")
+    papers = {name: getattr(event, name) for name in (names if isinstance(event, ItemReceived) else ("receipt_id",))}
+    return [f"{name}={value}" for name, value in papers.items() if value]
 
 
 def _moment(event: Count) -> str:
