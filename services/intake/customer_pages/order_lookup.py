@@ -14,7 +14,7 @@ from datetime import timedelta
 from libs.common.events.values import Reporter
 from libs.common.runtime.service import Service
 from libs.common.telemetry.metrics import Count
-from services.intake.domain.order_contacts import OrderContact, Proof, kind_of, number_spellings, reader_of
+from services.intake.domain.order_contacts import OrderContact, Proof, kind_of, number_key, number_spellings, reader_of
 from services.intake.store.order_contacts import find_by_number
 from services.intake.store.order_lookups import Limit, admit_lookup, clear_lookup, record_lookup
 
@@ -64,8 +64,8 @@ class OrderLookup:
         """Return the order, or None after `refusal_seconds`. Raises `TooManyLookupsError`."""
         leaves_at = asyncio.get_running_loop().time() + self.refusal_seconds
         spellings = number_spellings(number)
-        typed = spellings[0] if spellings else ""
-        own, *shared = limits = _limits(typed, network)
+        counted = number_key(number)
+        own, *shared = limits = _limits(counted, network)
         now = self.service.clock.now()
         async with self.service.pool.acquire() as conn, conn.transaction():
             if not await admit_lookup(conn, limits, now):
@@ -74,7 +74,7 @@ class OrderLookup:
         async with self.service.pool.acquire() as conn, conn.transaction():
             found = self._match(await find_by_number(conn, spellings), proof)
             order_id, reader = (found.order_id, found.reader) if found else (None, None)
-            await record_lookup(conn, now, kind_of(proof), typed, order_id, reader)
+            await record_lookup(conn, now, kind_of(proof), counted, order_id, reader)
             if found:
                 await clear_lookup(conn, own, shared, now)
         self.count.add("found" if found else "refused")
@@ -92,7 +92,7 @@ class OrderLookup:
 def _limits(number: str, network: str) -> dict[str, Limit]:
     """Return the limits by subject; the first subject is this caller's own."""
     return {
-        f"network:{network} number:{number.casefold()}": OWN_LIMIT,
+        f"network:{network} number:{number}": OWN_LIMIT,
         f"network:{network}": NETWORK_LIMIT,
-        f"number:{number.casefold()}": NUMBER_LIMIT,
+        f"number:{number}": NUMBER_LIMIT,
     }

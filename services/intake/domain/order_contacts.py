@@ -121,6 +121,12 @@ def number_spellings(typed: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(filter(None, (plain, bare, f"#{bare}" if bare else "", bare.upper()))))
 
 
+def number_key(typed: str) -> str:
+    """Return the one text for all spellings that look up the same orders, by which attempts are counted."""
+    spellings = number_spellings(typed)
+    return spellings[-1].lstrip("#").upper().casefold() if spellings else ""
+
+
 def kind_of(typed: str) -> Proof:
     """Return the kind of proof that was typed into the one field for both."""
     return Proof.MAIL if "@" in unicodedata.normalize("NFKC", typed) else Proof.POSTCODE

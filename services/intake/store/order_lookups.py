@@ -52,7 +52,7 @@ async def clear_lookup(conn: Connection, own: str, shared: Sequence[str], at: da
 async def record_lookup(
     conn: Connection, at: datetime, proof: str, number: str, order_id: str | None, reader: str | None
 ) -> None:
-    """Record a use of the lookup. The number as typed may be anything, so its digest is stored."""
+    """Record a use of the lookup. The typed number may be anything, so its digest is stored."""
     (digest,) = digests_of(conn, [number])
     await conn.execute(_RECORD, at, proof, digest, order_id, reader)
 
