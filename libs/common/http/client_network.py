@@ -9,12 +9,18 @@ IPV6_PREFIX = 64
 
 
 def client_network(address: str) -> str:
-    """Return the address that attempts are counted for: an IPv4 address, or the network of an IPv6 address."""
+    """Return the address that attempts are counted for: an IPv4 address, or the network of an IPv6 address.
+
+    A socket for both versions names IPv4 callers as `::ffff:a.b.c.d`, which are one IPv6 network.
+    """
     try:
         parsed = ip_address(address)
     except ValueError:
         return address
-    return str(ip_network((parsed, IPV6_PREFIX), strict=False)) if parsed.version == 6 else address
+    if parsed.version == 4:
+        return address
+    mapped = parsed.ipv4_mapped
+    return str(mapped or ip_network((parsed, IPV6_PREFIX), strict=False))
 
 
 def caller_network(request: Request) -> str:

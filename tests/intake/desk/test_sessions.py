@@ -135,6 +135,7 @@ async def test_a_guesser_does_not_lock_out_a_browser_that_is_known(desk: Desk) -
         ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
         ("2001:db8:1:2:ffff::1", "2001:db8:1:2::/64"),
         ("", ""),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
         ("testclient", "testclient"),
     ],
 )
