@@ -287,6 +287,12 @@ async def test_a_chosen_part_is_what_the_report_is_about(live: Live, kit: str) -
     assert "Tetsubin: Cup × 2" in status.text
 
 
+@pytest.mark.parametrize("digits", [7, 400, 5000])
+async def test_a_number_of_parts_with_many_digits_is_refused_on_the_form(live: Live, kit: str, digits: int) -> None:
+    answer = await send(live, kit, odd={"part:1:CUP": "1" * digits, "quantity:1": "1" * digits})
+    assert (answer.status_code, 'role="alert"' in answer.text, await reports(live)) == (422, True, [])
+
+
 async def test_of_a_kit_with_a_reported_part_the_other_parts_can_be_chosen(live: Live, kit: str) -> None:
     await send(live, kit, odd={"quantity:1": None, "part:1:CUP": "2"})
     form = (await live.client.get(kit)).text

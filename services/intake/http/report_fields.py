@@ -10,6 +10,8 @@ WISHES = (Remedy.REPLACEMENT, Remedy.REFUND)
 """Remedies that forms offer; which part is sent is chosen with the part."""
 _REASONS_OF_PARTS = frozenset({Reason.DEFECTIVE, Reason.DAMAGED_IN_TRANSIT, Reason.MISSING_PART, Reason.WRONG_ITEM})
 """Reasons for which a form asks about parts; for the others the unit counts as a whole."""
+_MAX_DIGITS = 6
+"""Digits that are read of a number; more are far above what a report may name, and are refused with it."""
 
 
 def chosen_lines(fields: Mapping[str, str]) -> list[str]:
@@ -34,10 +36,17 @@ def reported_line(
 def _chosen_parts(line: ReportableLine, fields: Mapping[str, str], quantity: str) -> dict[str, object]:
     """Return the chosen parts, and as many units as hold them: the number of units is easily left at one."""
     counts = {part: fields.get(f"part:{line.line_id}:{part.sku}", "0") for part in line.components}
-    chosen = {part: int(count) for part, count in counts.items() if count.isdecimal() and int(count[:6]) > 0}
+    chosen = {part: count for part, text in counts.items() if (count := _number(text))}
     if not chosen:
         return {}
     units = max(ceil(count / part.per_unit) for part, count in chosen.items())
-    asked = int(quantity) if quantity.isdecimal() else 1
+    asked = _number(quantity) or 1
     parts = [{"sku": part.sku, "quantity": count} for part, count in chosen.items()]
     return {"parts": parts, "quantity": max(units, asked)}
+
+
+def _number(text: str) -> int:
+    """Return the number of a field; 0 for what is none. The value of a browser's form may have thousands of digits."""
+    if not text.isdecimal():
+        return 0
+    return int(text) if len(text) <= _MAX_DIGITS else 10**_MAX_DIGITS
