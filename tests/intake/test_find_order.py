@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from statistics import median
@@ -17,14 +17,16 @@ import pytest
 
 from libs.common.events.storefront import OrderChanged
 from libs.common.events.values import Address, Contact, ContactChange, Reporter
+from libs.common.http.signed_links import Purpose
 from libs.common.privacy.erasure import Erasure
 from services.intake.app import create_app
 from services.intake.customer_pages.order_lookup import NETWORK_LIMIT, NUMBER_LIMIT, OWN_LIMIT
+from services.intake.domain.order_contacts import number_key
 from services.intake.settings import IntakeSettings
 from services.intake.store.erasure import erase
 from tests.conftest import MakeDatabase
 from tests.intake.event_builders import CUSTOMER, ORDER, delivered, event, placed
-from tests.intake.service_calls import reported
+from tests.intake.service_calls import body, report, reported
 from tests.running import Live, running
 
 MAIL, POSTCODE = "hanako@example.jp", "150-0001"
@@ -168,6 +170,20 @@ async def test_guesses_about_one_order_are_limited_over_all_networks(door: Live)
     assert (await Visitor(door).look_up()).status_code == 429
 
 
+async def test_all_spellings_of_one_number_are_limited_together(door: Live) -> None:
+    visitor, spellings = (
+        Visitor(door),
+        (ORDER.lower(), f"#{ORDER}", f"##{ORDER}", f" ＃＃＃{ORDER}", "Ｏ-1001", "O- 1001"),
+    )
+    answers = [(await visitor.look_up(number, "150-0002")).status_code for number in spellings]
+    assert answers == [*[404] * OWN_LIMIT.most, 429]
+
+
+def test_numbers_that_look_up_the_same_orders_are_counted_as_one() -> None:
+    assert {number_key(typed) for typed in ("ıd-1", "ID-1", "id-1", "#Id-1")} == {"id-1"}
+    assert number_key("##") == number_key("")
+
+
 async def test_a_customer_who_mistypes_and_then_gets_it_right_starts_again_from_none(door: Live) -> None:
     visitor = Visitor(door)
     for _ in range(3):
@@ -219,6 +235,30 @@ async def test_the_postcode_of_a_gift_opens_what_its_receiver_may_see(door: Live
         token = answer.headers["location"].removeprefix("r/").partition("?")[0]
         readers.append(door.app.state.customer_pages.links.read_report(token, datetime.now(UTC)).reporter)
     assert readers == [Reporter.RECIPIENT, Reporter.RECIPIENT, Reporter.CUSTOMER]
+
+
+async def test_a_gift_s_receiver_learns_that_a_line_is_reported_and_not_what_the_buyer_wrote(door: Live) -> None:
+    gift, at = placed(order_id="O-2", at=datetime.now(UTC)), datetime.now(UTC)
+    recipient = Contact(name="Ken", email="ken@example.jp")
+    gift = gift.model_copy(update={"data": gift.data.model_copy(update={"recipient": recipient})})
+    await take(door, gift, delivered(order_id="O-2", at=at))
+    theirs = (await report(door, body(2, order_id="O-2"))).json()["issue_id"]
+    visitor = Visitor(door)
+    form = "/" + (await visitor.look_up("O-2")).headers["location"].partition("?")[0]
+    fields = {"line:1": "1", "quantity:1": "2", "reason": "defective", "key": "k-1"}
+    answer = await visitor.client.post(f"{form}/report?lang=en", data=fields, files={"photos": ("", b"")})
+    assert (answer.status_code, "has already been reported" in answer.text, theirs in answer.text) == (409, True, False)
+    assert (await visitor.client.get(f"{form}/sent/{theirs}")).status_code == 404
+
+
+async def test_the_status_page_after_a_report_without_a_link_is_open_for_two_hours(door: Live) -> None:
+    visitor = Visitor(door)
+    form = "/" + (await visitor.look_up()).headers["location"].partition("?")[0]
+    issue_id = (await reported(door)).rpartition("/")[2]
+    thanks = await visitor.client.get(f"{form}/sent/{issue_id}")
+    (token,) = re.findall(r'href="http://service/s/([^"]+)"', thanks.text)
+    expires_at = door.app.state.customer_pages.signed.read(Purpose.STATUS, token).expires_at
+    assert abs(expires_at - datetime.now(UTC) - timedelta(hours=2)) < timedelta(minutes=5)
 
 
 async def test_the_newest_mail_and_postcode_count(door: Live) -> None:

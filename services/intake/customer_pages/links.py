@@ -58,6 +58,14 @@ class CustomerPageLinks:
         fields = (subject.order_id, subject.customer_id, subject.language, *_named(subject.reporter))
         return self._links.token(Purpose.REPORT, expires_at, *fields)
 
+    def status_from_form(self, token: str, issue_id: UUID, now: datetime, reader: Reporter) -> str:
+        """Return a status link that outlives the form's own link by `LISTED_LINK_LIFETIME` at most.
+
+        Raises `LinkInvalidError`.
+        """
+        remaining = self._links.read(Purpose.REPORT, token).expires_at - now
+        return self.status(issue_id, now, reader, max(remaining, LISTED_LINK_LIFETIME))
+
     def read_issue(self, purpose: Purpose, token: str, now: datetime) -> StatusSubject:
         """Raises `LinkInvalidError`."""
         try:

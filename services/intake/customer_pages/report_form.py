@@ -112,8 +112,7 @@ async def submit(pages: CurrentPages, request: Request, token: str, subject: Sub
     except ValidationError:
         return await _form_page(pages, request, token, subject, 422, fault="incomplete", fields=fields)
     except Problem as problem:
-        is_known = problem.code in _KNOWN_ISSUE and "issue_id" in problem.members
-        if is_known and (problem.code == "issue_exists" or len(chosen_lines(fields)) == 1):
+        if await _leads_to_issue(pages, subject, problem, fields):
             return _redirect_to_confirmation(request, token, UUID(problem.members["issue_id"]), "again")
         fault = problem.code if problem.code in _REFUSALS else fault_of(problem)
         return await _form_page(pages, request, token, subject, problem.status, fault=fault, fields=fields)
@@ -128,15 +127,28 @@ async def confirmation(
     if subject is None:
         return pages.renderer.invalid_link(request, embedded=True)
     async with pages.service.pool.acquire() as conn:
-        is_theirs = await is_issue_of(conn, issue_id, subject.order_id, subject.customer_id)
+        is_theirs = await is_issue_of(conn, issue_id, subject.order_id, subject.customer_id, subject.reporter)
         missing = await read_missing_details(conn, issue_id) if is_theirs else []
     if not is_theirs:
         return pages.renderer.invalid_link(request, embedded=True)
     return pages.renderer.page(
         "thanks.html", page_language(request, subject.language), embedded=True,
         outcome="new" if outcome == "new" else "again", missing=missing,
-        status_url=pages.links.status(issue_id, pages.now(), subject.reporter),
+        status_url=pages.links.status_from_form(token, issue_id, pages.now(), subject.reporter),
     )  # fmt: skip
+
+
+async def _leads_to_issue(
+    pages: CustomerPages, subject: ReportSubject, problem: Problem, fields: dict[str, str]
+) -> bool:
+    """Return whether the refusal names an issue of this reader that is all the form is about."""
+    if problem.code not in _KNOWN_ISSUE or "issue_id" not in problem.members:
+        return False
+    if problem.code != "issue_exists" and len(chosen_lines(fields)) != 1:
+        return False
+    issue_id = UUID(problem.members["issue_id"])
+    async with pages.service.pool.acquire() as conn:
+        return await is_issue_of(conn, issue_id, subject.order_id, subject.customer_id, subject.reporter)
 
 
 async def _form_page(

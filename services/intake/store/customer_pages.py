@@ -109,6 +109,9 @@ class ListedIssue:
 _ISSUES_OF_ORDER = """
     SELECT issue_id, customer_id, reason, status, reported_at, lines::text FROM issues
     WHERE order_id = $1 AND ($2 = 'customer' OR reported_by = $2) ORDER BY reported_at DESC, issue_id LIMIT 20"""
+_ISSUE_OF_ORDER = """
+    SELECT customer_id FROM issues
+    WHERE issue_id = $3 AND order_id = $1 AND ($2 = 'customer' OR reported_by = $2)"""
 
 
 async def issues_of_order(conn: Connection, order_id: str, customer_id: str, reader: str) -> list[ListedIssue]:
@@ -156,7 +159,7 @@ async def record_rating(
     return status == "INSERT 0 1"
 
 
-async def is_issue_of(conn: Connection, issue_id: UUID, order_id: str, customer_id: str) -> bool:
-    """Return whether this customer reported the issue about this order."""
-    row = await conn.fetchrow("SELECT order_id, customer_id FROM issues WHERE issue_id = $1", issue_id)
-    return row is not None and row["order_id"] == order_id and await is_customer(conn, customer_id, row["customer_id"])
+async def is_issue_of(conn: Connection, issue_id: UUID, order_id: str, customer_id: str, reader: str) -> bool:
+    """Return whether this reader may see the issue as one of this customer's order (`issues_of_order`)."""
+    row = await conn.fetchrow(_ISSUE_OF_ORDER, order_id, reader, issue_id)
+    return row is not None and await is_customer(conn, customer_id, row["customer_id"])
