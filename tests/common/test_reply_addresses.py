@@ -55,7 +55,15 @@ def test_a_changed_address_is_none(position: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "reply+@x.jp", "reply+i@x.jp", "reply+" + "a" * 43 + "@x.jp", "reply+i" + "1" * 42 + "@"]
+    "text",
+    [
+        "",
+        "reply+iİ" + "a" * 41 + "@x.jp",
+        "reply+@x.jp",
+        "reply+i@x.jp",
+        "reply+" + "a" * 43 + "@x.jp",
+        "reply+i" + "1" * 42 + "@",
+    ],
 )
 def test_other_texts_hold_no_address(text: str) -> None:
     assert ADDRESSES.read([text]) is None

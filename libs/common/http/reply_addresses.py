@@ -20,7 +20,7 @@ from uuid import UUID
 
 _SALT = b"sakidashi.reply.v1"
 _SIGNATURE_BYTES = 10
-_TOKEN = re.compile(r"reply\+([io][a-z2-7]{42})@", re.IGNORECASE)
+_TOKEN = re.compile(r"reply\+([io][a-z2-7]{42})@", re.IGNORECASE | re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)

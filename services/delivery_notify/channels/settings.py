@@ -66,8 +66,8 @@ class ChannelSettings(CalendarSettings):
     """Mailbox for answers to mails, `Name <address>`; default: the sender. Mails ask for replies, so it is required
     where nobody reads the sender's (`no-reply@...`)."""
     mail_reply_domain: Annotated[str, AfterValidator(_check_domain)] | None = None
-    """Domain whose mail intake reads (its `MAIL_WEBHOOK_SECRETS`): each mail about an issue or an order then has an
-    address of its own for answers, `reply+...@domain`. Unset: answers go to REPLY_TO, and people read them."""
+    """Domain whose mail is passed to intake (`POST /v1/mail`): each mail about an issue or an order then has an address
+    of its own for answers, `reply+...@domain`. Unset: answers go to REPLY_TO, and people read them."""
     smtp_connections: Annotated[int, Field(ge=1, le=50)] = 4
     """Connections to the mail server."""
     shop_name: Annotated[str, StringConstraints(min_length=1, max_length=80)] | None = None

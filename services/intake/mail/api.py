@@ -43,7 +43,8 @@ def _receiver(request: Request) -> MailReceiver:
 async def receive_mail(request: Request, receiver: Annotated[MailReceiver, Depends(_receiver)]) -> MailReceipt:
     """Take one mail. A repeated one changes nothing; 429 and 503 ask for it again later."""
     try:
-        return await receiver.receive(await _raw(request))
+        async with receiver.slot():
+            return await receiver.receive(await _raw(request))
     except UnreadableMailError as error:
         raise Problem(422, "unreadable_mail", f"{error}.") from error
 

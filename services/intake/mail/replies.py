@@ -15,7 +15,7 @@ _SEPARATOR = re.compile(
     re.IGNORECASE,
 )
 _INTRODUCTION = re.compile(
-    r"(on\b.{5,300}\bwrote:|am\b.{5,300}\bschrieb\b.{0,200}:|.{0,200}\d{1,4}[年/.-].{0,200}(:|：|のメール:|書きました:|のメール：))",
+    r"(on\b.{5,300}\bwrote:|am\b.{5,300}\bschrieb\b.{0,200}:|.{0,200}\d{4}[年/.-].{0,200}(:|：|のメール:|書きました:|のメール：))",
     re.IGNORECASE,
 )
 _HEAD_FIELD = re.compile(

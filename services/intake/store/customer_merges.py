@@ -24,6 +24,7 @@ _REWRITE = """
     FROM unnest($1::text[], $2::jsonb[]) AS moved (key, body) WHERE o.key = moved.key"""
 _BY_CUSTOMER = (
     "UPDATE issues SET customer_id = $2 WHERE customer_id = $1",
+    "UPDATE customer_messages SET customer_id = $2 WHERE customer_id = $1",
     "UPDATE order_contacts SET customer_id = $2 WHERE customer_id = $1",
     "UPDATE delivered_units SET customer_id = $2 WHERE customer_id = $1",
     "UPDATE reported_lines SET customer_id = $2 WHERE customer_id = $1",

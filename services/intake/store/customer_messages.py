@@ -21,7 +21,8 @@ _ISSUE_OF_ORDER = """
            (SELECT i.issue_id FROM issues i WHERE i.order_id = o.key AND i.refusal_code IS NULL
             ORDER BY i.is_open DESC, i.reported_at DESC LIMIT 1) AS issue_id
     FROM orders o WHERE md5(o.key) = $1"""
-_RECENT = "SELECT count(*) FROM customer_messages WHERE issue_id = $1 AND received_at > $2"
+_RECENT = "SELECT count(*) FROM customer_messages WHERE issue_id IS NOT DISTINCT FROM $1 AND received_at > $2"
+_PHOTOS = "SELECT count(*) FROM evidence WHERE issue_id = $1"
 _EXISTS = "SELECT EXISTS (SELECT FROM customer_messages WHERE message_id = $1)"
 _INSERT = """
     INSERT INTO customer_messages (
@@ -87,9 +88,13 @@ async def is_recorded(conn: Connection, message_id: UUID) -> bool:
     return bool(await conn.fetchval(_EXISTS, message_id))
 
 
-async def count_since(conn: Connection, issue_id: UUID, since: datetime) -> int:
-    """Return the number of messages about an issue after this time."""
+async def count_since(conn: Connection, issue_id: UUID | None, since: datetime) -> int:
+    """Return the number of messages about an issue, or about none, after this time."""
     return int(await conn.fetchval(_RECENT, issue_id, since))
+
+
+async def count_photos(conn: Connection, issue_id: UUID) -> int:
+    return int(await conn.fetchval(_PHOTOS, issue_id))
 
 
 async def record(conn: Connection, message: CustomerMessage) -> bool:

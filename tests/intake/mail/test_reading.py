@@ -66,6 +66,7 @@ def test_other_files_are_counted() -> None:
         {"Subject": "【自動応答】お問い合わせを受け付けました"},
         {"Subject": "Automatic reply: photo"},
         {"Subject": "Abwesenheitsnotiz: Urlaub"},
+        {"Subject": "自動返信"},
     ],
     ids=str,
 )
@@ -73,7 +74,17 @@ def test_a_mail_of_a_machine_is_automatic(headers: dict[str, str]) -> None:
     assert read_mail(Mail(headers=headers).render()).is_automatic
 
 
-@pytest.mark.parametrize("headers", [{"Auto-Submitted": "no"}, {"Precedence": "normal"}, {"Return-Path": "<a@b.jp>"}])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Auto-Submitted": "no"},
+        {"Precedence": "normal"},
+        {"Return-Path": "<a@b.jp>"},
+        {"Subject": "自動返信メールが届きません"},
+        {"Subject": "Abwesenheit am 3. Dezember"},
+    ],
+    ids=str,
+)
 def test_a_mail_of_a_person_is_not(headers: dict[str, str]) -> None:
     assert not read_mail(Mail(headers=headers).render()).is_automatic
 

@@ -10,11 +10,12 @@ import pytest
 from libs.common.events.anomalies import AnomalyDetected
 from libs.common.events.issues import IssueAccepted, IssueCustomerWrote
 from libs.common.http.reply_addresses import ReplyAddresses
-from services.intake.mail.receiving import MAX_PER_HOUR
+from services.intake.mail.receiving import MAX_PER_HOUR, MAX_UNMATCHED_PER_HOUR
 from services.intake.store import customer_messages
 from services.intake.store.customer_messages import CustomerMessage
 from tests.intake.event_builders import ORDER
 from tests.intake.mail.mails import ANSWER, Mail
+from tests.intake.mail.test_reader_process import HOSTILE
 from tests.intake.service_calls import body, report
 from tests.intake.test_photos import picture
 from tests.outbox import take_events
@@ -126,6 +127,39 @@ async def test_files_that_are_no_photos_are_counted_and_the_mail_is_taken(live: 
     await send(live, Mail(to=ADDRESSES.of_issue(issue_id), files=files))
     (message,) = await messages(live, issue_id)
     assert (message.photos, message.refused_files) == (1, 2)
+
+
+async def test_photos_beyond_the_room_of_the_issue_are_refused_and_leave_nothing_behind(live: Live) -> None:
+    issue_id = await reported_issue(live)
+    colours = ("red", "green", "blue", "white")
+    files = tuple(("image/jpeg", f"{colour}.jpg", picture(colour=colour)) for colour in colours)
+    await send(live, Mail(to=ADDRESSES.of_issue(issue_id), files=files))
+    (message,) = await messages(live, issue_id)
+    assert (message.photos, message.refused_files) == (3, 1)
+    async with live.service.pool.acquire() as conn:
+        assert await conn.fetchval("SELECT count(*) FROM evidence WHERE issue_id = $1", issue_id) == 3
+
+
+async def test_a_mail_that_cannot_be_read_is_kept_for_its_issue(live: Live) -> None:
+    issue_id = await reported_issue(live)
+    address = ADDRESSES.of_issue(issue_id).encode()
+    hostile = HOSTILE["open tags"].replace(b"reply+x@reply.shop.example", address)
+    answer = await live.client.post("/v1/mail", content=hostile, headers=OPS)
+    assert (answer.status_code, answer.json()["outcome"]) == (202, "attached")
+    (message,) = await messages(live, issue_id)
+    assert (message.content.text, message.refused_files) == ("", 1)
+    assert "From: a@example.jp" in message.content.whole_text
+
+
+async def test_a_flood_of_mails_of_no_issue_is_asked_to_come_later(live: Live) -> None:
+    async with live.service.pool.acquire() as conn:
+        await conn.execute(
+            "INSERT INTO customer_messages SELECT gen_random_uuid(), NULL, NULL, NULL, $1, '', 0, 0 "
+            "FROM generate_series(1, $2)",
+            live.service.clock.now(),
+            MAX_UNMATCHED_PER_HOUR,
+        )
+    assert (await send(live, Mail())).status_code == 429
 
 
 async def test_two_machines_that_answer_each_other_are_stopped(live: Live) -> None:
