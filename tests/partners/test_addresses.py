@@ -20,7 +20,7 @@ from tests.running import Live
     [
         "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1",
         "255.255.255.255", "192.0.2.1", "::1", "::", "fe80::1%eth0", "fd00::1", "ff02::1", "::ffff:127.0.0.1",
-        "::ffff:169.254.169.254", "64:ff9b::7f00:1", "2002:7f00:1::", "2001:db8::1",
+        "::ffff:169.254.169.254", "64:ff9b::7f00:1", "2002:7f00:1::", "2001:db8::1", "fec0::1",
     ],
 )  # fmt: skip
 def test_an_address_that_is_not_public_is_refused(address: str) -> None:
@@ -84,3 +84,10 @@ async def live(database: MakeDatabase) -> AsyncIterator[Live]:
 async def test_a_subscription_for_such_a_url_is_refused(live: Live, url: str) -> None:
     answer = await live.client.post("/v1/partner/acme/webhooks", json={"url": url}, headers=as_partner("acme"))
     assert (answer.status_code, answer.json()["code"], answer.json()["field"]) == (422, "invalid_url", "url")
+
+
+async def test_a_scheme_in_capitals_is_stored_in_lower_case(live: Live) -> None:
+    url = "HTTPS://example.com/Hooks"
+    await live.client.post("/v1/partner/acme/webhooks", json={"url": url}, headers=as_partner("acme"))
+    listed = await live.client.get("/v1/partner/acme/webhooks", headers=as_partner("acme"))
+    assert [each["url"] for each in listed.json()["subscriptions"]] == ["https://example.com/Hooks"]

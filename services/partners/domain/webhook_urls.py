@@ -10,6 +10,12 @@ MAX_URL_LENGTH = 2_000
 _NAT64 = IPv6Network("64:ff9b::/96")
 
 
+def with_plain_scheme(url: str) -> str:
+    """Return the URL with its scheme in lower case, as the HTTP client needs it."""
+    scheme, colon, rest = url.partition(":")
+    return scheme.lower() + colon + rest
+
+
 def url_fault(url: str, is_http_allowed: bool) -> str | None:
     """Return why webhooks cannot be sent to this URL, or None."""
     if len(url) > MAX_URL_LENGTH or not url.isascii() or any(character <= " " for character in url):
@@ -35,7 +41,8 @@ def may_connect(address: str, private: Collection[Network], is_public_allowed: b
     found = _unwrapped(ip_address(address.partition("%")[0]))
     if any(found.version == network.version and found in network for network in private):
         return True
-    return is_public_allowed and found.is_global and not found.is_multicast and not found.is_reserved
+    is_site_local = found.version == 6 and found.is_site_local  # fec0::/10, which counts as global in Python
+    return is_public_allowed and found.is_global and not (found.is_multicast or found.is_reserved or is_site_local)
 
 
 def _unwrapped(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:

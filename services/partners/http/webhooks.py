@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from libs.common.http.problems import PROBLEM_RESPONSE, Problem
 from libs.common.runtime.dependencies import CurrentService
 from libs.common.runtime.service import Service
-from services.partners.domain.webhook_urls import url_fault
+from services.partners.domain.webhook_urls import url_fault, with_plain_scheme
 from services.partners.http.dependencies import ManagedPartner
 from services.partners.settings import PartnersSettings
 from services.partners.store import deliveries, subscriptions
@@ -126,14 +126,15 @@ async def create_webhook(
     """Make a subscription and return its secret, this once. One for each URL: a repeated call is answered 409."""
     settings = service.settings
     assert isinstance(settings, PartnersSettings)
-    if fault := url_fault(body.url, bool(settings.webhook_private_networks)):
+    url = with_plain_scheme(body.url)
+    if fault := url_fault(url, bool(settings.webhook_private_networks)):
         raise Problem(422, "invalid_url", f"url: {fault}.", field="url")
     if foreign := sorted(set(body.types) - partner.terms.may_receive):
         raise Problem(422, "unknown_type", f"types: {', '.join(foreign)[:500]} not received by {partner.name}; remove.")
     async with service.pool.acquire() as conn, conn.transaction():
         if len(await subscriptions.list_subscriptions(conn, partner.name)) >= MAX_SUBSCRIPTIONS:
             raise Problem(409, "too_many_subscriptions", f"url: {MAX_SUBSCRIPTIONS} are the maximum; delete one first.")
-        created = await subscriptions.create_subscription(conn, partner.name, body.url, body.types, body.after)
+        created = await subscriptions.create_subscription(conn, partner.name, url, body.types, body.after)
     if created is None:
         raise Problem(409, "subscription_exists", "url: has a subscription; list them, or delete that one first.")
     service.wake_relay()
