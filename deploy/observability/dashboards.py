@@ -70,7 +70,7 @@ OVERVIEW = Dashboard(
             ),
             Panel(
                 "Processes",
-                {'sum by (job) (up{job=~"intake|returns|delivery_notify|loyalty"})': "{{job}}"},
+                {'sum by (job) (up{job=~"intake|returns|delivery_notify|loyalty|partners"})': "{{job}}"},
                 kind="stat",
             ),
         ),
