@@ -30,7 +30,7 @@ def create_app(settings: PartnersSettings | None = None) -> FastAPI:
     service.add_aggregate(Feed(partners), *subscriptions(partners))
     service.add_retention(*retention_sweeps(settings.feed_retention_days, settings.given_retention_days))
     service.add_retention(attempts_sweep(settings.webhook_log_days))
-    add_metrics(service.metrics)
+    add_metrics(service.metrics, partners)
     sender = WebhookSender(service, settings, service.metrics.counter(SENT))
     service.run_in_background("webhooks", sender.run)
     app = service.create_app(

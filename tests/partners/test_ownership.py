@@ -55,6 +55,13 @@ async def test_of_two_storefronts_that_place_an_order_at_a_time_one_owns_it(live
     assert sorted(row["kind"] for row in rows) == ["order_id"] * 5 + ["placed_order"] * 5
 
 
+async def test_events_of_an_order_in_one_call_have_one_key(live: Live) -> None:
+    delivered = shop_event("order.delivered.v1", "shop", order_id=ORDER)
+    delivered["data"].pop("customer_id", None)
+    await post(live, "shop", [shop_event("order.placed.v1", "shop"), delivered])
+    assert len({key for _, key, _ in await published(live)}) == 1
+
+
 async def test_a_refused_order_is_not_claimed(live: Live) -> None:
     await post(live, "second-shop", event("order.placed.v1", source="/shop", id="false-name"))
     assert (await post(live, "shop", shop_event("order.placed.v1", "shop"))).status_code == 202

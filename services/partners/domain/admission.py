@@ -101,7 +101,8 @@ def kafka_key(event: AnyEvent, name: str, role: PartnerRole, owners: Owners) -> 
     """Return the key of the record that this event answers, as a partner on Kafka would send it; else its own."""
     if getattr(event.data, event.data.TOPIC.key, None):
         return event.data.key
-    for kind, value in ids_in(event).items():
+    ids = [*ids_in(event).items(), *((kind, value) for _, kind, value in _checked_ids(event, role))]
+    for kind, value in ids:
         for each in owners.get((role, kind, value), ()):
             if each.partner == name:
                 return each.key

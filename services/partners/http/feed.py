@@ -28,11 +28,16 @@ class FetchedEvent(BaseModel):
 
 
 class EventPage(BaseModel):
-    """Events in order. `next` is the position to send as `after` once these are stored; more follow if `more`."""
+    """Events in order. `next` is the position to send as `after` once these are stored; more follow if `more`.
+
+    `deleted`: some events behind `after` and up to this position were deleted after retention; null if none were. Ask
+    the shop for them; those that are still stored come as usual.
+    """
 
     events: list[FetchedEvent]
     next: int
     more: bool
+    deleted: int | None = None
 
 
 @router.get("/v1/partner/{name}/events")
@@ -58,27 +63,21 @@ async def fetch_events(
         if after is not None and after > cursor.newest:
             raise Problem(422, "unknown_position", f"after: beyond the newest event; send {cursor.newest} at most.")
         begin = cursor.acknowledged if after is None else after
-        if begin < cursor.deleted:
-            raise Problem(
-                410,
-                "events_expired",
-                f"after: events up to position {cursor.deleted} were deleted after retention; "
-                f"fetch after={cursor.deleted} and ask the shop to send the missing ones again.",
-                deleted=cursor.deleted,
-            )
         if after is not None:
             await acknowledge(conn, partner.name, after)
     deadline = asyncio.get_running_loop().time() + wait
     while True:
         async with service.pool.acquire() as conn:
             found = await read_events(conn, partner.name, begin, limit + 1)
+            deleted = (await read_cursor(conn, partner.name)).deleted  # after the events: no deletion is missed
         left = deadline - asyncio.get_running_loop().time()
         if found or left <= 0:
             page = found[:limit]
             return EventPage(
                 events=[_fetched(each) for each in page],
-                next=page[-1].position if page else begin,
+                next=page[-1].position if page else max(begin, deleted),
                 more=len(found) > limit,
+                deleted=deleted if deleted > begin else None,
             )
         await news.wait(min(left, POLL_SECONDS))
 

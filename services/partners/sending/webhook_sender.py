@@ -63,10 +63,11 @@ class WebhookSender:
     async def run(self) -> None:
         """Send until cancelled; a webhook that is being sent then is sent again after its lease."""
         self._service.wake_relay.follow(self._wake)
+        partners = self._settings.partners.partners  # a partner that was removed from the file is sent nothing
         try:
             while True:
                 async with self._service.pool.acquire() as conn:
-                    ready = await deliveries.ready_subscriptions(conn)
+                    ready = await deliveries.ready_subscriptions(conn, partners)
                 for subscription_id in ready:
                     if subscription_id not in self._tasks:
                         task = asyncio.create_task(self._drain(subscription_id), name=f"webhooks of {subscription_id}")

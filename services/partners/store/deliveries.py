@@ -4,7 +4,7 @@ A claimed delivery is leased (clock of the database) until its result is recorde
 take, so that two processes never send the same event at a time; after a crash it is sent again under the same id.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -27,7 +27,7 @@ _ADD = """
     JOIN webhook_subscriptions s ON s.partner = e.partner AND (s.types = '{}' OR e.type = ANY(s.types))"""
 _READY = """
     SELECT s.subscription_id FROM webhook_subscriptions s
-    WHERE s.state = 'active' AND coalesce(s.quiet_until, now()) <= now() AND EXISTS (
+    WHERE s.partner = ANY($1) AND s.state = 'active' AND coalesce(s.quiet_until, now()) <= now() AND EXISTS (
         SELECT FROM webhook_deliveries d
         WHERE d.subscription_id = s.subscription_id AND d.state = 'pending' AND d.due_at <= now()
           AND coalesce(d.leased_until, now()) <= now())"""
@@ -83,9 +83,9 @@ async def add_deliveries(conn: Connection, entries: Sequence[tuple[str, int, str
     await conn.execute(_ADD, *columns(entries, 4))
 
 
-async def ready_subscriptions(conn: Connection) -> list[UUID]:
-    """Return the subscriptions with an event to send now."""
-    return [row["subscription_id"] for row in await conn.fetch(_READY)]
+async def ready_subscriptions(conn: Connection, partners: Collection[str]) -> list[UUID]:
+    """Return the subscriptions of these partners with an event to send now."""
+    return [row["subscription_id"] for row in await conn.fetch(_READY, list(partners))]
 
 
 async def target_of(conn: Connection, subscription_id: UUID) -> tuple[str, int] | None:
