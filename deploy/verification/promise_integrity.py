@@ -3,7 +3,8 @@
 A date counts for its own day. It is `kept` if the thing was done by the end of that day, `announced_before` if a later
 date or the lack of one was announced by then, `silent` if the day passed without either (target 0), and `released` if
 it ended or moved earlier first, by the customer's choice or a cancellation. Until the end of its day it is `open`. A
-date that no customer was given is no promise. Part of the auditor: it shares no code with the services.
+date that no customer was given is no promise; those that the shop itself states after the checkout are judged by their
+accuracy alone. Part of the auditor: it shares no code with the services.
 """
 
 from collections import defaultdict
@@ -55,12 +56,17 @@ class _Ends:
     ended: defaultdict[Subject, list[datetime]] = field(default_factory=lambda: defaultdict(list))
 
 
-def judge_promises(history: History) -> list[JudgedPromise]:
-    """Return every given date with its outcome, by day and subject."""
+def judge_promises(history: History, first_dates: Iterable[GivenDate] = ()) -> list[JudgedPromise]:
+    """Return every given date with its outcome, by day and subject. `first_dates`, by their time, are further dates
+    that count where the subject had none before and its thing was not done."""
     given: defaultdict[Subject, list[GivenDate]] = defaultdict(list)
     for each in (*_at_checkout(history), *_in_notices(history), *_by_choice(history)):
         given[each.subject].append(each)
     ends = _ends(history)
+    for each in first_dates:
+        done = ends.done.get(each.subject)
+        if not (done and done <= each.at) and all(other.at > each.at for other in given[each.subject]):
+            given[each.subject].append(each)
     judged = [found for subject, dates in given.items() for found in _judge(history, subject, dates, ends)]
     return sorted(judged, key=lambda each: (each.day, each.given.subject))
 
@@ -108,22 +114,22 @@ def _at_checkout(history: History) -> Iterator[GivenDate]:
     for fact in history.of("order.placed"):
         first.setdefault(fact.order, fact)
     for order, fact in first.items():
-        for line in _lines(fact):
+        for line in lines_of(fact):
             for kind, name in (("line", "promised_ship_date"), ("delivery", "promised_delivery_date")):
                 if line.get(name) and line.get("requires_shipping", True):
                     yield GivenDate(
-                        (order, kind, str(line["line_id"])), _day(line[name]), _time(fact, "placed_at"), fact
+                        (order, kind, str(line["line_id"])), day_of(line[name]), time_of(fact, "placed_at"), fact
                     )
 
 
 def _in_notices(history: History) -> Iterator[GivenDate]:
     replacements = _ordered_replacements(history)
     for fact in history.of("notice.sent"):
-        at, announced = _time(fact, "sent_at"), set()
+        at, announced = time_of(fact, "sent_at"), set()
         for ref in fact.data.get("announces") or ():
             subject = (fact.order, str(ref["subject"]), str(ref["subject_id"]))
             announced.add(subject)
-            yield GivenDate(subject, _day(ref["day"]), at, fact)
+            yield GivenDate(subject, day_of(ref["day"]), at, fact)
         for ref in fact.data.get("supersedes") or ():
             subject = (fact.order, str(ref["subject"]), str(ref["subject_id"]))
             if subject not in announced:
@@ -138,7 +144,7 @@ def _by_choice(history: History) -> Iterator[GivenDate]:
         if fact.data.get("requested_date") and not fact.issue:
             for line_id in fact.data.get("line_ids") or ():
                 subject = (fact.order, "line", str(line_id))
-                yield GivenDate(subject, _day(fact.data["requested_date"]), _time(fact, "decided_at"), fact)
+                yield GivenDate(subject, day_of(fact.data["requested_date"]), time_of(fact, "decided_at"), fact)
 
 
 def _ends(history: History) -> _Ends:
@@ -152,7 +158,7 @@ def _ends(history: History) -> _Ends:
                 ends.done[order, kind, line_id] = at
     for fact in history.of("replacement.shipped"):
         subject = (_order_of(history, fact), "replacement", str(fact.data.get("replacement_id")))
-        ends.done.setdefault(subject, _time(fact, "shipped_at"))
+        ends.done.setdefault(subject, time_of(fact, "shipped_at"))
     _add_replacement_dates(history, ends)
     _add_cancellations(history, ends, quantities)
     return ends
@@ -166,10 +172,10 @@ def _add_replacement_dates(history: History, ends: _Ends) -> None:
         if fact.data.get("kind") == "choice_requested" and fact.issue in replacements:
             given.append(replacements[fact.issue])
         for replacement in given:
-            _first(ends.done, (fact.order, "replacement_date", replacement), _time(fact, "sent_at"))
+            _first(ends.done, (fact.order, "replacement_date", replacement), time_of(fact, "sent_at"))
     for fact in history.of("replacement.shipped"):
         subject = (_order_of(history, fact), "replacement_date", str(fact.data.get("replacement_id")))
-        _first(ends.done, subject, _time(fact, "shipped_at"))
+        _first(ends.done, subject, time_of(fact, "shipped_at"))
 
 
 def _first(times: dict[Subject, datetime], subject: Subject, at: datetime) -> None:
@@ -181,7 +187,7 @@ def _quantities(history: History) -> dict[tuple[str, str], int]:
     found: dict[tuple[str, str], int] = {}
     stated = history.of("order.placed", "order.changed")
     for fact in sorted(stated, key=lambda each: each.event_time):
-        for line in _lines(fact):
+        for line in lines_of(fact):
             quantity = line.get("quantity", 1)
             found[fact.order, str(line["line_id"])] = quantity if isinstance(quantity, int) else 1
     return found
@@ -208,8 +214,8 @@ def _movements(history: History, type_: str) -> Mapping[tuple[str, str], Sequenc
             if shipment and (fact.order, str(shipment)) in seen:
                 continue
             seen.add((fact.order, str(shipment)))
-            at = _time(fact, "shipped_at" if type_ == "order.shipped" else "delivered_at")
-            for line in _lines(fact):
+            at = time_of(fact, "shipped_at" if type_ == "order.shipped" else "delivered_at")
+            for line in lines_of(fact):
                 lines[fact.order, str(line["line_id"])].append((at, int(line.get("quantity", 1))))
         cache[type_] = {key: sorted(each) for key, each in lines.items()}
     return cache[type_]
@@ -225,11 +231,20 @@ def _add_cancellations(history: History, ends: _Ends, quantities: Mapping[tuple[
         for line_id in fact.data.get("line_ids") or lines_of[fact.order]:
             for kind in ("line", "delivery"):
                 ends.ended[fact.order, kind, str(line_id)].append(fact.event_time)
+    _add_removed_lines(history, ends)
     replacements = _ordered_replacements(history)
     for fact in history.of("replacement.cancelled", "issue.cancelled"):
         replacement = str(fact.data.get("replacement_id") or replacements.get(fact.issue))
         for kind in ("replacement", "replacement_date"):
             ends.ended[_order_of(history, fact), kind, replacement].append(fact.event_time)
+
+
+def _add_removed_lines(history: History, ends: _Ends) -> None:
+    for fact in history.of("order.changed"):
+        for line in lines_of(fact):
+            if line.get("quantity") == 0:
+                for kind in ("line", "delivery"):
+                    ends.ended[fact.order, kind, str(line["line_id"])].append(time_of(fact, "changed_at"))
 
 
 def _ordered_replacements(history: History) -> dict[str, str]:
@@ -244,15 +259,18 @@ def _order_of(history: History, fact: Fact) -> str:
     return next((each.order for each in history.about(fact.issue) if each.order), "")
 
 
-def _lines(fact: Fact) -> list[Mapping[str, Any]]:
+def lines_of(fact: Fact) -> list[Mapping[str, Any]]:
+    """Return the lines that an event states."""
     lines = fact.data.get("lines")
     return [line for line in lines if isinstance(line, dict) and "line_id" in line] if isinstance(lines, list) else []
 
 
-def _day(text: Any) -> date:
+def day_of(text: Any) -> date:
+    """Return the day of a date or time in ISO 8601."""
     return date.fromisoformat(str(text)[:10])
 
 
-def _time(fact: Fact, name: str) -> datetime:
+def time_of(fact: Fact, name: str) -> datetime:
+    """Return the time in this field of an event, or the time of the event without one."""
     text = fact.data.get(name)
     return parse_time(text) if isinstance(text, str) else fact.event_time

@@ -2,9 +2,10 @@
 
 from typing import Any
 
+import pytest
+
 from deploy.verification.promise_accuracy import measure_accuracy
-from deploy.verification.promise_integrity import judge_promises
-from tests.verification.histories import ISSUE, LINE, HistoryBuilder
+from tests.verification.histories import ISSUE, LINE, ORDER_LINE, HistoryBuilder
 from tests.verification.test_promise_integrity import DAY, ordered, ref
 
 DELAYED = {"announces": [ref("2026-03-06", 2)], "supersedes": [ref("2026-03-03", 1)]}
@@ -12,8 +13,7 @@ DELAYED = {"announces": [ref("2026-03-06", 2)], "supersedes": [ref("2026-03-03",
 
 def measured(story: HistoryBuilder, dimension: str = "warehouse") -> dict[tuple[str, str], tuple[int, int]]:
     """Kept dates and all that count, by kind and name."""
-    history = story.history()
-    groups = measure_accuracy(history, judge_promises(history))
+    groups = measure_accuracy(story.history())
     return {(each.kind, each.name): (each.kept.part, each.kept.whole) for each in groups if each.dimension == dimension}
 
 
@@ -53,6 +53,55 @@ def test_a_delivery_date_counts_for_the_carrier_of_its_parcel() -> None:
     shipped(story, DAY, carrier="yamato")
     story.add("storefront.orders", "order.delivered", 2 * DAY, order_id="S1", lines=[LINE])
     assert measured(story, "carrier") == {("delivery", "yamato"): (1, 1)}
+
+
+def delivered_at(hours: float, **shipment: Any) -> dict[tuple[str, str], tuple[int, int]]:
+    """Accuracy of the carrier of a shipment after a day, by the hours until its delivery."""
+    story = shipped(ordered(promised_ship_date=None), DAY, **shipment)
+    story.add("storefront.orders", "order.delivered", hours, order_id="S1", lines=[LINE])
+    return measured(story, "carrier")
+
+
+@pytest.mark.parametrize(("hours", "kept"), [(2 * DAY, 1), (3 * DAY, 0)])
+def test_a_first_delivery_date_that_is_stated_with_the_shipment_counts(hours: float, kept: int) -> None:
+    assert delivered_at(hours, expected_delivery_date="2026-03-04") == {("delivery", "unknown"): (kept, 1)}
+
+
+def test_a_delivery_day_that_is_over_when_the_shipment_is_stated_does_not_count() -> None:
+    assert delivered_at(2 * DAY, expected_delivery_date="2026-03-02") == {}
+
+
+def test_a_delivery_date_stated_with_the_shipment_replaces_none_that_was_given_before() -> None:
+    story = ordered(promised_ship_date=None, promised_delivery_date="2026-03-06")
+    shipped(story, DAY, expected_delivery_date="2026-03-04")
+    story.add("storefront.orders", "order.delivered", 7 * DAY, order_id="S1", lines=[LINE])
+    assert measured(story, "carrier") == {("delivery", "unknown"): (0, 1)}
+
+
+def test_a_delivery_date_of_a_cancelled_line_does_not_count() -> None:
+    story = ordered(promised_ship_date=None)
+    story.add("storefront.orders", "order.cancelled", 3, order_id="S1")
+    assert measured(shipped(story, DAY, expected_delivery_date="2026-03-04"), "carrier") == {}
+
+
+def test_a_first_delivery_date_that_is_stated_with_a_change_of_the_shipment_counts() -> None:
+    story = shipped(ordered(promised_ship_date=None), DAY, shipment_id="P1")
+    change = {"shipment_id": "P1", "expected_delivery_date": "2026-03-04"}
+    story.add("storefront.orders", "shipment.changed", DAY + 1, order_id="S1", **change)
+    assert measured(story, "carrier") == {("delivery", "unknown"): (0, 1)}
+
+
+def test_a_first_delivery_date_that_is_stated_with_a_delay_of_shipped_lines_counts() -> None:
+    story = shipped(ordered(promised_ship_date=None), DAY)
+    story.add("storefront.orders", "order.delayed", DAY + 1, order_id="S1", promised_delivery_date="2026-03-04")
+    assert measured(story, "carrier") == {("delivery", "unknown"): (0, 1)}
+
+
+def test_the_ship_date_of_a_line_that_was_added_to_the_order_counts() -> None:
+    story = ordered(promised_ship_date=None)
+    added = {**ORDER_LINE, "line_id": "L2", "warehouse": "osaka"}
+    story.add("storefront.orders", "order.changed", 1, order_id="S1", lines=[added])
+    assert measured(story) == {("line", "osaka"): (0, 1)}
 
 
 def test_a_replacement_counts_for_the_warehouse_of_the_reported_line() -> None:

@@ -87,6 +87,12 @@ def test_a_cancellation_releases_the_date() -> None:
     assert outcomes(story) == [(MARCH_3, RELEASED)]
 
 
+def test_a_line_that_is_taken_out_of_the_order_releases_its_date() -> None:
+    story = ordered()
+    story.add("storefront.orders", "order.changed", 3, order_id="S1", lines=[{**ORDER_LINE, "quantity": 0}])
+    assert outcomes(story) == [(MARCH_3, RELEASED)]
+
+
 def test_a_day_that_is_not_over_is_open() -> None:
     story = ordered()
     story.days = 1
