@@ -16,6 +16,7 @@ from libs.common.decisions.facts import Record
 from libs.common.events.warehouse import ItemInspected, ItemReceived
 from libs.common.postgres.pool import Connection
 from services.returns.domain.state.case import Case
+from services.returns.domain.state.count_ids import MAX_GIVEN, boxes_of, is_part_of
 from services.returns.domain.state.kept_counts import (
     Count,
     CountKept,
@@ -62,9 +63,14 @@ _OF_NEW_ORDERS = """
 # An inspection names the count of its box, which may have found its case later than the inspection came.
 _INSPECTIONS = """
     SELECT count_id, body FROM kept_counts
-    WHERE matched_at IS NULL AND settled_at IS NULL AND body ->> 'receipt_id' = $1
+    WHERE matched_at IS NULL AND settled_at IS NULL AND left(body ->> 'receipt_id', 100) = ANY($1)
       AND body ->> 'inspected_at' IS NOT NULL
     ORDER BY kept_at"""
+# Parts of a box that cases took or that wait: they name all its cases, closed ones too.
+_PARTS = """
+    SELECT body ->> 'receipt_id' AS receipt_id, issue_id, from_issue,
+           matched_at IS NULL AND settled_at IS NULL AS is_open
+    FROM kept_counts WHERE body ->> 'receipt_id' LIKE $1 AND body ->> 'received_at' IS NOT NULL"""
 # Locked, because two cases may be asked to take one count at the same time.
 _LOAD = """
     SELECT count_id, body, is_last_choice, settled_at IS NOT NULL AS is_settled,
@@ -101,9 +107,8 @@ class KeptCounts:
         """Keep and match counts, mark those that were counted, and wake new cases whose counts came first."""
         kept = [record for record in records if isinstance(record, CountKept)]
         matched = [record for record in records if isinstance(record, CountMatched)]
-        locked = {name for record in kept for name in _names(record.count)} | {
-            record.receipt_id for record in matched if record.receipt_id
-        }
+        locked = {name for record in kept for name in _names(record.count)}
+        locked |= {box for record in matched if record.receipt_id for box in boxes_of(record.receipt_id)}
         locked |= opened.keys() | {case.order_id for case in opened.values()}
         if locked:
             await lock_issues(conn, locked)
@@ -112,7 +117,7 @@ class KeptCounts:
         for taken in matched:
             await conn.execute(_MATCHED, taken.count_id, str(taken.issue_id))
             if taken.receipt_id:
-                await self._bring_inspections(conn, taken)
+                await self._bring_inspections(conn, taken, boxes_of(taken.receipt_id))
         for settled in (record for record in records if isinstance(record, CountSettled)):
             await conn.execute(_SETTLED, settled.count_id, settled.at, settled.staff, settled.comment)
         if opened:
@@ -132,9 +137,9 @@ class KeptCounts:
             due_at = case.at + AFTER_EARLY_EVENTS + timedelta(microseconds=number)
             await conn.execute(_WAKE, issue_id, count_timer(count_id), due_at, case.trace)
 
-    async def _bring_inspections(self, conn: Connection, matched: CountMatched) -> None:
-        """Give a case the kept inspections of a box that it has counted."""
-        for row in await conn.fetch(_INSPECTIONS, matched.receipt_id):
+    async def _bring_inspections(self, conn: Connection, matched: CountMatched, boxes: Collection[str]) -> None:
+        """Give the kept inspections of a box, of which a case has counted all or a part, to the case that they fit."""
+        for row in await conn.fetch(_INSPECTIONS, list(boxes)):
             found = await self._find_case(conn, _COUNT.validate_json(row["body"]))
             if found:
                 await conn.execute(_ASSIGN, row["count_id"], str(found.issue_id), False)
@@ -157,14 +162,23 @@ class KeptCounts:
     async def _find_case(self, conn: Connection, count: Count, beside: UUID | None = None) -> Case | None:
         marks = [f"%{_escaped(mark)}%" for mark in marks_of(count)]
         issues = [str(issue) for issue in issues_named(count)]
+        if isinstance(count, ItemInspected) and count.receipt_id and not issues:
+            parts = await self._find_parts(conn, count.receipt_id)
+            if any(part["is_open"] for part in parts):
+                return None  # once its case takes that part, the inspection is matched again
+            issues = [issue for part in parts for issue in (part["issue_id"], part["from_issue"]) if issue]
         rows = await conn.fetch(_CANDIDATES, issues, list(orders_named(count)), marks)
         cases: list[Case] = [CASE_DOCUMENT.validate_json(row["body"]) for row in rows]
         return match_count(count, cases, beside)
 
+    async def _find_parts(self, conn: Connection, box: str) -> list[Any]:
+        rows = await conn.fetch(_PARTS, f"{_escaped(box[:MAX_GIVEN])}%")
+        return [row for row in rows if is_part_of(row["receipt_id"], box)]
+
 
 def _names(count: Count) -> set[str]:
     """Return everything of a count that a case or another count may be found by at the same moment."""
-    boxes = {count.receipt_id} if isinstance(count, ItemInspected) and count.receipt_id else set()
+    boxes = boxes_of(count.receipt_id) if count.receipt_id else set()
     return {*map(str, issues_named(count)), *orders_named(count), *boxes}
 
 

@@ -5,6 +5,8 @@ starts over can use an id again. Within a case an id is counted once. Among the 
 and boxes with other content or papers are different counts: none may take the place of another one (invariant 15).
 """
 
+import re
+
 from libs.common.decisions.ids import derived_id
 from libs.common.events.warehouse import ItemInspected, ItemReceived
 
@@ -12,6 +14,8 @@ Count = ItemReceived | ItemInspected
 
 MAX_GIVEN = 100
 """Characters of a receipt id that the id of a part of it begins with; the hash behind them tells parts apart."""
+
+_PART = re.compile(r"/[0-9a-f]{8}$")
 
 
 def count_id(event: Count) -> str:
@@ -40,6 +44,20 @@ def former_kept_id(event: Count) -> str | None:
 def part_id(receipt_id: str, issue_id: object) -> str:
     """Return the receipt id of the units that the case of an issue handed on; at most 128 characters."""
     return f"{receipt_id[:MAX_GIVEN]}/{derived_id('part', receipt_id, issue_id).hex[:8]}"
+
+
+def boxes_of(receipt_id: str) -> set[str]:
+    """Return the receipt ids of which this one may be a part, itself included; each cut to `MAX_GIVEN` characters."""
+    found = {receipt_id[:MAX_GIVEN]}
+    while part := _PART.search(receipt_id):
+        receipt_id = receipt_id[: part.start()]
+        found.add(receipt_id[:MAX_GIVEN])
+    return found
+
+
+def is_part_of(receipt_id: str, box: str) -> bool:
+    """Return whether a receipt id is that of a box, or of units of it that a case handed on."""
+    return box[:MAX_GIVEN] in boxes_of(receipt_id)
 
 
 def content_mark(event: Count) -> str:

@@ -15,6 +15,7 @@ from libs.common.decisions.shipments import plain_number
 from libs.common.events.values import CountedLine
 from libs.common.events.warehouse import ItemInspected, ItemReceived
 from services.returns.domain.state.case import Case
+from services.returns.domain.state.count_ids import is_part_of
 from services.returns.domain.state.counted_lines import is_of_another_issue
 from services.returns.domain.state.line_quantities import missing
 from services.returns.domain.state.return_slips import issue_of_slip
@@ -131,7 +132,7 @@ def match_count(count: Count, cases: Iterable[Case], beside: UUID | None = None)
     if issues and not named:
         return None
     if not isinstance(count, ItemReceived):
-        return _only([case for case in others if count.receipt_id in case.inbound.receipt_ids])
+        return _case_of_box(count, others)
     if stated := _first_stated(count, named):
         return stated
     numbered = [case for case in named or others if _has_number(case, count)]
@@ -148,6 +149,15 @@ def _first_stated(count: ItemReceived, cases: Iterable[Case]) -> Case | None:
     """Return the case that the first line of a box with units of several names; it hands the other lines on."""
     by_issue = {case.issue_id: case for case in cases}
     return next((by_issue[line.issue_id] for line in count.lines if line.issue_id in by_issue), None)
+
+
+def _case_of_box(count: ItemInspected, cases: Iterable[Case]) -> Case | None:
+    """Return the case of the box of an inspection; of a box for several cases, the only one with all its lines."""
+    if not count.receipt_id:
+        return None
+    box, lines = count.receipt_id, {line.line_id for line in count.lines}
+    of_box = [case for case in cases if any(is_part_of(each, box) for each in case.inbound.receipt_ids)]
+    return _only(of_box) or _only([case for case in of_box if lines <= {*case.reported_units, *case.inbound.received}])
 
 
 def is_of_case(case: Case, count: Count) -> bool:
