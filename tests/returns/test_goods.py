@@ -1,5 +1,6 @@
 """Goods as they are counted: originals and their replacements, wrong things, surplus, and units that stay."""
 
+from base64 import b32decode
 from typing import Any
 from uuid import UUID
 
@@ -225,10 +226,24 @@ def test_a_missing_part_is_named_as_the_thing_to_send() -> None:
 
 
 @pytest.mark.parametrize(
-    "spelled", [lambda s: s, str.lower, lambda s: s.replace("RS-", ""), lambda s: s[:9] + " " + s[9:]]
+    "spelled",
+    [
+        lambda s: s,
+        str.lower,
+        lambda s: s.replace("RS-", ""),
+        lambda s: s[:9] + " " + s[9:],
+        lambda s: s.replace("-", ""),
+        lambda s: " " + s.replace("-", " "),
+        lambda s: s.replace("-", "–"),
+    ],
 )
 def test_a_return_slip_names_its_issue_however_it_was_copied(spelled: Any) -> None:
     assert issue_of_slip(spelled(return_slip(ISSUE))) == ISSUE
+
+
+def test_a_slip_without_prefix_whose_number_begins_like_it_names_its_issue() -> None:
+    issue_id = UUID(bytes=b32decode("RS" + "A" * 24 + "======"))
+    assert issue_of_slip(return_slip(issue_id).removeprefix("RS-")) == issue_id
 
 
 @pytest.mark.parametrize("nonsense", ["", "RS-", "RS-1", "hello", "急須", "RS-" + "A" * 40])

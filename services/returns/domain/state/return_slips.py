@@ -8,6 +8,7 @@ from base64 import b32decode, b32encode
 from uuid import UUID
 
 _PREFIX = "RS-"
+_LENGTH = 26
 
 
 def return_slip(issue_id: UUID) -> str:
@@ -17,7 +18,9 @@ def return_slip(issue_id: UUID) -> str:
 
 def issue_of_slip(number: str) -> UUID | None:
     """Return the issue of a slip, however it was copied; None where it is no number of ours."""
-    plain = "".join(each for each in number.upper().removeprefix(_PREFIX) if each.isalnum())
+    plain = "".join(each for each in number.upper() if each.isalnum())
+    if len(plain) > _LENGTH:
+        plain = plain.removeprefix("RS")
     try:
         return UUID(bytes=b32decode(plain + "=" * (-len(plain) % 8)))
     except ValueError:
