@@ -8,6 +8,7 @@ from libs.common.events.values import Condition, CountedLine, InspectedLine, Rea
 from libs.common.events.warehouse import ItemInspected, ItemReceived
 from libs.common.postgres.pool import Pool
 from services.returns.domain.state.count_ids import former_kept_id
+from services.returns.domain.state.kept_counts import marks_of
 from services.returns.domain.state.return_slips import return_slip
 from tests.returns.cases import ISSUE, TUESDAY, accepted, line
 from tests.returns.test_kept_counts import OTHER, box, case_of, events, fire, open_counts, pool, take
@@ -126,3 +127,21 @@ async def test_a_box_that_an_earlier_release_kept_is_not_kept_again(pool: Pool) 
     await take(pool, box(issue_id=None, order_id="O-9"))
     assert len(await open_counts(pool)) == 2
     assert former_kept_id(kept_before) in await open_counts(pool)
+
+
+async def test_a_box_finds_its_case_by_an_article_with_quotation_marks(pool: Pool) -> None:
+    pot = line().model_copy(update={"sku": 'POT "L"'})
+    await take(pool, accepted(Reason.CHANGED_MIND, pot))
+    await take(pool, box(CountedLine(quantity=1, sku=pot.sku), issue_id=None))
+    await fire(pool)
+    assert (await case_of(pool)).inbound.received == {"1": 1}
+
+
+async def test_a_short_article_does_not_load_the_cases_of_others(pool: Pool) -> None:
+    for issue, sku in ((ISSUE, "1"), (OTHER, "SKU-1")):
+        await take(pool, accepted(Reason.CHANGED_MIND, line().model_copy(update={"sku": sku}), issue_id=issue))
+    marks = marks_of(box(CountedLine(quantity=1, sku="1"), issue_id=None))
+    bodies = {
+        issue: await pool.fetchval("SELECT body FROM cases WHERE key = $1", str(issue)) for issue in (ISSUE, OTHER)
+    }
+    assert [issue for issue, body in bodies.items() if any(mark in body for mark in marks)] == [ISSUE]

@@ -5,6 +5,7 @@ or without papers. Nothing it counted is dropped (invariant 15): the issue, the 
 number, the serial number and the article are tried, and only one fitting case is a match.
 """
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -109,13 +110,23 @@ def orders_named(count: Count) -> set[str]:
 
 
 def marks_of(count: Count) -> list[str]:
-    """Return texts of which one occurs in the document of a fitting case: numbers of the box, and its articles."""
+    """Return texts of which one occurs in the JSON of a fitting case: numbers of the box, and its articles.
+
+    They are quoted as values, because a short one ("1") is a part of every document.
+    """
     if not isinstance(count, ItemReceived):
-        return [count.receipt_id] if count.receipt_id else []
-    found = [str(count.replacement_id or ""), count.tracking_number or ""]
+        return [f'"{count.receipt_id}'] if count.receipt_id else []
+    found = [_quoted(count.replacement_id)] if count.replacement_id else []
+    found += [count.tracking_number] if count.tracking_number else []
     for line in count.lines:
-        found += [str(line.replacement_id or ""), *line.serials, line.sku or ""]
-    return [mark for mark in found if mark]
+        found += [_quoted(line.replacement_id)] if line.replacement_id else []
+        found += [f'"sku":{_quoted(line.sku)}'] if line.sku else []
+        found += map(_quoted, line.serials)
+    return found
+
+
+def _quoted(value: object) -> str:
+    return json.dumps(str(value), ensure_ascii=False)
 
 
 def match_count(count: Count, cases: Iterable[Case], beside: UUID | None = None) -> Case | None:
