@@ -37,9 +37,10 @@ def _reports(history: History) -> Iterator[str]:
         yield "report waiting for details"
     for _ in history.of("issue.details_provided"):
         yield "missing details provided"
-    shipped = {fact.data["replacement_id"] for fact in history.of("replacement.shipped")}
-    for ordered in {fact.data["replacement_id"]: fact for fact in history.of("replacement.ordered")}.values():
-        if any(part.get("sku") for part in ordered.data.get("parts") or ()):
+    shipped = {fact.data.get("replacement_id") for fact in history.of("replacement.shipped")}
+    orders = [fact for fact in history.of("replacement.ordered") if fact.data.get("parts")]
+    for ordered in {fact.data["replacement_id"]: fact for fact in orders}.values():
+        if any(part.get("sku") for part in ordered.data["parts"]):
             yield "part of a kit " + ("shipped" if ordered.data["replacement_id"] in shipped else "ordered")
     for entry in history.ledger:
         if entry.get("variant") == "defective_replacement":

@@ -102,7 +102,7 @@ def _end_of(day: date, history: History) -> datetime:
 
 
 ALLOWED_TOPICS = ("storefront.orders", "warehouse.orders", "carrier.orders")
-TABLES_PER_SERVICE = {"intake": 0, "returns": 1, "delivery_notify": 1, "loyalty": 0}
+TABLES_PER_SERVICE = {"intake": 1, "returns": 1, "delivery_notify": 1, "loyalty": 0}
 TRANSIENT_TABLES = ("outbox", "dead_letters")
 _MAIL = re.compile(r"[\w.+-]+@example\.(?:jp|com)")
 LOG_SAMPLE = 400

@@ -22,6 +22,7 @@ from deploy.local.paths import ROOT
 from deploy.local.ports import free_port
 from libs.common.events.topics import SERVICES
 from libs.common.runtime.metrics_api import PATH as METRICS_PATH
+from services.intake.customer_pages import find_order
 from services.intake.customer_pages.wiring import UPLOADS as PAGE_UPLOADS
 from services.intake.desk import openid_sign_in, pages, sign_in
 from services.intake.desk.auth import SIGN_IN_PATH
@@ -68,9 +69,10 @@ def test_the_desk_keeps_its_cookies_to_tls_and_links_lead_to_the_proxy(layer: di
 
 
 def test_the_paths_of_the_configuration_are_those_of_the_service() -> None:
-    paths = {getattr(route, "path", None) for router in (pages.router, sign_in.router) for route in router.routes}
+    routers = (pages.router, sign_in.router, find_order.router)
+    paths = {getattr(route, "path", None) for router in routers for route in router.routes}
     exact = set(re.findall(r"location (?:=|\^~) (\S+) ", CONFIG))
-    assert (exact, exact - paths) == ({"/desk/live", SIGN_IN_PATH, METRICS_PATH}, {METRICS_PATH})
+    assert (exact, exact - paths) == ({"/desk/live", find_order.FIND_PATH, SIGN_IN_PATH, METRICS_PATH}, {METRICS_PATH})
     for path in (openid_sign_in.BEGIN_PATH, CALLBACK_PATH):
         assert path.startswith(f"{SIGN_IN_PATH}/"), "limited with the sign-in by password"
 

@@ -175,4 +175,5 @@ def _accepted(evidence: FaultEvidence) -> set[str]:
 def _effects(evidence: FaultEvidence) -> set[str]:
     acted = ("replacement.ordered", "refund.requested", "collection.requested")
     held = ("issue.review_requested", "issue.details_requested")
-    return {fact.issue for fact in evidence.history.of(*acted, *held)}
+    ended = ("issue.cancelled",)  # taken back by the customer, or its order was cancelled, before anything left
+    return {fact.issue for fact in evidence.history.of(*acted, *held, *ended)}

@@ -60,13 +60,13 @@ async def submit(browser: httpx.AsyncClient, page: httpx.Response, **fields: str
 
 
 async def status_page(live: Live, browser: httpx.AsyncClient) -> httpx.Response:
-    thanks = await submit(browser, await report_form(live, browser), line="1", reason="missing_part")
+    thanks = await submit(browser, await report_form(live, browser), **{"line:1": "1"}, reason="missing_part")
     (status_url,) = re.findall(r'class="button" href="([^"]+)"', thanks.text)
     return await browser.get(status_url)
 
 
 async def test_a_report_is_sent_from_the_form(live: Live, browser: httpx.AsyncClient) -> None:
-    thanks = await submit(browser, await report_form(live, browser), line="1", reason="missing_part")
+    thanks = await submit(browser, await report_form(live, browser), **{"line:1": "1"}, reason="missing_part")
     assert (thanks.status_code, "/sent/" in thanks.url.path) == (200, True)
 
 

@@ -49,7 +49,7 @@ class _Forms(HTMLParser):
             form.files.append(named["name"])
         elif kind in ("radio", "submit"):
             form.choices.append((named["name"], named.get("value", "")))
-        else:
+        elif kind != "checkbox" or "checked" in named:
             form.fields[named["name"]] = named.get("value", "")
 
 

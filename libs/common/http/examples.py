@@ -43,8 +43,8 @@ def operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]
 
 def _add(operation: dict[str, Any], example: dict[str, Any]) -> None:
     if "request" in example:
-        for content in operation["requestBody"]["content"].values():
-            content["example"] = example["request"]
+        contents = operation["requestBody"]["content"]
+        contents.get("application/json", next(iter(contents.values())))["example"] = example["request"]
     for status, answer in operation["responses"].items():
         for media_type, content in answer.get("content", {}).items():
             if status.startswith("2") and media_type == "text/html":
