@@ -8,7 +8,7 @@ from fastapi import Depends, Request
 from fastapi.responses import RedirectResponse, Response
 from fastapi.routing import APIRoute
 
-from libs.common.web.forms import is_cross_site, read_form
+from libs.common.web.forms import MAX_STAFF_FIELDS, is_cross_site, read_form
 from libs.common.web.headers import page_headers
 from services.intake.desk.accounts import StaffRole
 from services.intake.desk.context import Desk, current_desk
@@ -65,7 +65,8 @@ Admin = Annotated[StaffSession, Depends(require_role(StaffRole.ADMIN))]
 
 
 async def _is_forged(request: Request, session: StaffSession) -> bool:
-    return is_cross_site(request) or not session.has_csrf_token((await read_form(request)).get("csrf", ""))
+    form = await read_form(request, MAX_STAFF_FIELDS)
+    return is_cross_site(request) or not session.has_csrf_token(form.get("csrf", ""))
 
 
 def _cookie_name(desk: Desk) -> str:

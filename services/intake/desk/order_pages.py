@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from libs.common.events.values import Reason
-from libs.common.web.forms import read_form
+from libs.common.web.forms import MAX_STAFF_FIELDS, read_form
 from services.intake.desk.accounts import StaffRole
 from services.intake.desk.auth import Agent, DeskRoute, Viewer, redirect_to
 from services.intake.desk.caller_reports import ReportIncompleteError, ReportRefusedError
@@ -24,7 +24,7 @@ router = APIRouter(include_in_schema=False, route_class=DeskRoute)
 @router.post("/desk/orders/{order_id:path}/reports")
 async def file_report(desk: CurrentDesk, request: Request, session: Agent, order_id: str) -> Response:
     """File a report for a caller; a refusal shows the form again with its reason and what was entered."""
-    form, model = await read_form(request), await read_order(desk, session, order_id)
+    form, model = await read_form(request, MAX_STAFF_FIELDS), await read_order(desk, session, order_id)
     if model is None:
         return desk.renderer.not_found(session)
     fault, refusal, status = "report_incomplete", "", 422

@@ -67,6 +67,12 @@ async def test_a_late_report_is_refused_unless_staff_overrule_the_window_with_a_
     assert tuple(row) == ("hanako", "window", WHY)
 
 
+async def test_the_form_of_an_order_with_very_many_lines_is_read_whole(desk: Desk) -> None:
+    await deliver(desk)
+    odd = {f"quantity:{number}": "1" for number in range(100, 600)}
+    assert (await file(await desk.as_("hanako"), **odd)).status_code == 303
+
+
 @pytest.mark.parametrize(
     "fields", [{"line:1": None}, {"reason": "because"}, {"quantity:1": "many"}, {"action_id": "x"}, {"remedy": "a car"}]
 )
