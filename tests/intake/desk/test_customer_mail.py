@@ -55,3 +55,17 @@ async def test_html_of_a_mail_is_text_at_the_desk(desk: Desk) -> None:
     page = (await (await desk.as_("hanako")).get(desk.issue)).text
     assert "<script>alert(1)</script>" not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+
+
+async def test_a_viewer_reads_the_text_of_a_mail_without_its_sender_and_what_it_quotes(desk: Desk) -> None:
+    await receive(desk, Mail(SHAPES["outlook"], to=ADDRESSES.of_issue(desk.case.ids["issue_id"])))
+    await receive(desk, Mail(headers={"Message-ID": "<other@example.jp>"}))
+    vera = await desk.as_("vera")
+    listed = (await vera.get("/desk/work/anomalies")).text
+    address = "/desk/anomalies/" + listed.partition("/desk/anomalies/")[2].partition('"')[0]
+    for page in [(await vera.get(each)).text for each in (desk.issue, address)]:
+        assert ("蓋にひびが入っています" in page, "hanako@example.jp" in page, "送信日時" in page) == (
+            True,
+            False,
+            False,
+        )
