@@ -18,7 +18,7 @@ from libs.common.events.issues import (
 )
 from libs.common.events.registry import AnyEvent
 from libs.common.events.values import Reason, ReportedLine
-from services.intake.domain.commands import ProvideDetails
+from services.intake.domain.commands import ProvideDetails, SubmitLateReport
 from services.intake.domain.context import CommandRefused, OrderState
 from services.intake.domain.decide import decide
 from services.intake.domain.issue_acceptance import IssueUpdated
@@ -167,8 +167,8 @@ def test_a_report_without_the_name_of_its_part_is_closed_with_a_message() -> Non
     assert [(fact.code, "opened again" in fact.message) for fact in rejected] == [("details_missing", True)]
 
 
-def closed() -> OrderState:
-    context, _ = run(None, [*ARRIVED, nameless_part()])
+def closed(report: AnyEvent | None = None) -> OrderState:
+    context, _ = run(None, [*ARRIVED, report or nameless_part()])
     while (held := context.pending_report(ISSUE)) and held.stage is not PendingStage.CLOSED:
         context, facts = fire(context)
         _remember(facts)
@@ -183,6 +183,13 @@ def test_what_comes_later_opens_it_again() -> None:
     _, facts = give(closed(), NOON + days(60), parts={"1": "lid"})
     accepted = [fact for fact in facts if isinstance(fact, IssueAccepted)]
     assert [(fact.lines[0].part, fact.reported_at) for fact in accepted] == [("lid", NOON)]
+
+
+def test_what_comes_later_opens_a_late_report_again_for_which_staff_overruled_the_window() -> None:
+    late = event(SubmitLateReport(issue_id=ISSUE, report=submission(reason=Reason.MISSING_PART)), at=NOON + days(900))
+    context = closed(late)
+    _, facts = give(context, NOON + days(960), parts={"1": "lid"})
+    assert kinds(facts).count("IssueAccepted") == 1
 
 
 def test_what_comes_when_another_has_the_pieces_leads_to_that_one() -> None:

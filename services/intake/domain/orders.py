@@ -82,7 +82,7 @@ class PendingReport:
     """An eligible report with missing details. It holds its units, except in `CLOSED`.
 
     `due_at` ends the stage. `decide_by` is the shop's decision deadline as long as its clock runs; the clock pauses
-    from `requested_at` until the customer answers.
+    from `requested_at` until the customer answers. `ignore_window`: staff overruled the report window.
     """
 
     report: Report
@@ -93,6 +93,7 @@ class PendingReport:
     stage: PendingStage = PendingStage.GRACE
     requested_at: datetime | None = None
     reminders: int = 0
+    ignore_window: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,14 +58,20 @@ def missing_from(requirements: DetailRequirements | None, report: Report) -> tup
 
 
 def start_grace_period(
-    decision: OrderDecision, report: Report, units: tuple[Unit, ...], requirements: DetailRequirements
+    decision: OrderDecision,
+    report: Report,
+    units: tuple[Unit, ...],
+    requirements: DetailRequirements,
+    *,
+    ignore_window: bool = False,
 ) -> None:
     """Record a new report with missing details; nothing is requested yet."""
     rules, missing = decision.rules, missing_from(requirements, report)
     due_at = decision.now + rules.required_details.grace_period
     issue_acceptance.record_report(decision, report, units, missing)
     decide_by = issue_acceptance.decide_by(report, rules)
-    decision.put_pending(PendingReport(report, missing, requirements.on_no_answer, due_at, decide_by))
+    pending = PendingReport(report, missing, requirements.on_no_answer, due_at, decide_by, ignore_window=ignore_window)
+    decision.put_pending(pending)
     decision.set_timer(timer_name(report.issue_id), due_at)
 
 
@@ -166,7 +172,7 @@ def claimable_units(decision: OrderDecision, pending: PendingReport) -> tuple[Un
     if pending.stage != PendingStage.CLOSED:
         return decision.state.units_of(report.issue_id)
     day = decision.rules.hours.calendar.day(report.reported_at)
-    return check_eligibility(decision.state, report, day, decision.rules)
+    return check_eligibility(decision.state, report, day, decision.rules, ignore_window=pending.ignore_window)
 
 
 def accept(

@@ -39,11 +39,12 @@ def submit_report(decision: OrderDecision, command: SubmitReport) -> None:
         message = f"issue {issue_id} exists already; read its status, or send another Idempotency-Key or issue_id"
         decision.refuse("issue_exists", "issue_id", message, issue_id)
         return
-    units = _check(decision, report, ignore_window=isinstance(command, SubmitLateReport))
+    ignore_window = isinstance(command, SubmitLateReport)
+    units = _check(decision, report, ignore_window=ignore_window)
     if isinstance(units, Refusal):
         decision.emit(CommandRefused(units))
     else:
-        _accept(decision, report, units)
+        _accept(decision, report, units, ignore_window=ignore_window)
 
 
 def submit_unclear_report(decision: OrderDecision, command: SubmitUnclearReport) -> None:
@@ -113,11 +114,11 @@ def _conclude(decision: OrderDecision, report: Report, result: tuple[Unit, ...] 
         _accept(decision, report, result)
 
 
-def _accept(decision: OrderDecision, report: Report, units: tuple[Unit, ...]) -> None:
+def _accept(decision: OrderDecision, report: Report, units: tuple[Unit, ...], *, ignore_window: bool = False) -> None:
     """Accept an eligible report, unless details are missing."""
     requirements = pending_details.requirements_for(report, decision.order, decision.rules)
     if requirements and pending_details.missing_from(requirements, report):
-        pending_details.start_grace_period(decision, report, units, requirements)
+        pending_details.start_grace_period(decision, report, units, requirements, ignore_window=ignore_window)
     else:
         issue_acceptance.accept(decision, report, units)
 
