@@ -11,6 +11,7 @@ from datetime import datetime
 from uuid import UUID
 
 from libs.common.postgres.pool import Connection
+from services.intake.domain.order_contacts import number_spellings
 from services.intake.store.order_contacts import find_by_fragment, find_by_number
 
 MIN_FRAGMENT = 3
@@ -106,12 +107,17 @@ async def search_issues(conn: Connection, text: str, limit: int) -> list[FoundIs
 
 
 async def search_orders(conn: Connection, text: str, limit: int) -> list[ListedOrder]:
-    """Return orders by a number, or by a fragment of the name, mail or telephone of their customer."""
+    """Return orders by a number, or by a fragment of the name, mail or telephone of their customer.
+
+    Orders with this very number come first. As many as `limit` mean that there may be more.
+    """
     sought = text.strip().lower()
-    numbers = [text]
+    by_number = await find_by_number(conn, [text, *number_spellings(text)], limit)
     if len(sought) >= MIN_FRAGMENT:
-        numbers += [row["order_id"] for row in await conn.fetch(_ORDERS, *_patterns(sought), limit)]
-    found = [(contact, "order") for contact in await find_by_number(conn, numbers)]
+        order_ids = [row["order_id"] for row in await conn.fetch(_ORDERS, *_patterns(sought), limit)]
+        exact = {each.order_id for each in by_number}
+        by_number += await find_by_number(conn, [each for each in order_ids if each not in exact], limit)
+    found = [(contact, "order") for contact in by_number]
     known = {contact.order_id for contact, _ in found}
     found += [each for each in await find_by_fragment(conn, text, limit) if each[0].order_id not in known]
     counts = {row["order_id"]: row["issues"] for row in await conn.fetch(_COUNTS, [each.order_id for each, _ in found])}

@@ -40,7 +40,7 @@ _UPSERT = """
 _BY_NUMBER = f"""
     SELECT {_COLUMNS} FROM order_contacts WHERE order_id = ANY($1)
     UNION SELECT {_COLUMNS} FROM order_contacts WHERE order_number = ANY($1)
-    ORDER BY order_id LIMIT 20"""  # noqa: S608 - column names of this module
+    ORDER BY order_id LIMIT $2"""  # noqa: S608 - column names of this module
 _OLD = """
     DELETE FROM order_contacts WHERE order_id IN (SELECT order_id FROM order_contacts WHERE placed_at < $1 LIMIT $2)"""
 
@@ -100,10 +100,10 @@ async def find_by_fragment(conn: Connection, text: str, limit: int) -> list[tupl
     return list(found.values())[:limit]
 
 
-async def find_by_number(conn: Connection, numbers: Sequence[str]) -> list[OrderContact]:
-    """Return the contacts of orders with one of these ids, or numbers that customers know."""
+async def find_by_number(conn: Connection, numbers: Sequence[str], limit: int = 20) -> list[OrderContact]:
+    """Return the contacts of orders with one of these ids, or numbers that customers know; at most `limit`."""
     column_keys = keys_of(conn)
-    return [_loaded(row, column_keys) for row in await conn.fetch(_BY_NUMBER, list(numbers))]
+    return [_loaded(row, column_keys) for row in await conn.fetch(_BY_NUMBER, list(numbers), limit)]
 
 
 def _loaded(row: Any, keys: ColumnKeys) -> OrderContact:

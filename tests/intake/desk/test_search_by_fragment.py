@@ -1,5 +1,6 @@
 """The search of the desk with encrypted contacts: what finds what, for whom, and what is recorded."""
 
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +14,7 @@ from libs.common.postgres.column_keys import ColumnKeys
 from libs.common.postgres.key_rotation import rotate
 from services.intake.app import create_app
 from services.intake.desk.accounts import StaffRole
+from services.intake.desk.search_pages import MAX_RESULTS
 from services.intake.domain.order_contacts import Person
 from services.intake.domain.search_tokens import found_in, tokens_of, tokens_of_query
 from services.intake.settings import IntakeSettings
@@ -98,6 +100,27 @@ async def test_an_issue_is_found_by_the_beginning_of_its_id_its_parcel_its_order
         answer = await staff.client.get("/desk/search", params={"q": text})
         assert (answer.status_code, answer.headers.get("location")) == (303, f"/desk/issues/{issue_id}"), text
     assert issue_id in (await staff.client.get("/desk/search", params={"q": "ku-1"})).headers.get("location", "")
+
+
+async def test_all_orders_with_one_beginning_are_found_and_it_is_said_when_there_may_be_more(desk: Desk) -> None:
+    staff, contact = await desk.as_("hanako"), Contact(name="Ken")
+    for count, says_more in ((40, False), (55, True)):
+        for number in range(count):
+            await place(desk.live, f"ZZ-{number:03}", contact)
+        page = (await staff.client.get("/desk/search", params={"q": "zz-0"})).text
+        listed = len(re.findall(r'/desk/orders/ZZ-\d+"', page))
+        assert (listed, f"{MAX_RESULTS}" in page.partition('role="status"')[2].partition("</p>")[0]) == (
+            min(count, MAX_RESULTS), says_more,
+        )  # fmt: skip
+
+
+async def test_an_order_with_the_very_number_comes_before_those_that_begin_with_it(desk: Desk) -> None:
+    contact = Contact(name="Ken")
+    for number in range(60):
+        await place(desk.live, f"1234-{number:03}", contact)
+    await place(desk.live, "9999", contact, order_number="#1234")
+    page = (await (await desk.as_("hanako")).client.get("/desk/search", params={"q": "1234"})).text
+    assert re.findall(r'/desk/orders/([\w-]+)"', page)[0] == "9999"
 
 
 async def test_a_viewer_finds_numbers_and_no_persons(desk: Desk) -> None:
