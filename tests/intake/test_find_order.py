@@ -18,12 +18,14 @@ import pytest
 from libs.common.events.storefront import OrderChanged
 from libs.common.events.values import Address, Contact, ContactChange, Reporter
 from libs.common.http.signed_links import Purpose
+from libs.common.postgres import retention
 from libs.common.privacy.erasure import Erasure
 from services.intake.app import create_app
 from services.intake.customer_pages.order_lookup import NETWORK_LIMIT, NUMBER_LIMIT, OWN_LIMIT
 from services.intake.domain.order_contacts import number_key
 from services.intake.settings import IntakeSettings
 from services.intake.store.erasure import erase
+from services.intake.store.order_contacts import retention_sweep
 from tests.conftest import MakeDatabase
 from tests.intake.event_builders import CUSTOMER, ORDER, delivered, event, placed
 from tests.intake.service_calls import body, report, reported
@@ -270,6 +272,17 @@ async def test_the_newest_mail_and_postcode_count(door: Live) -> None:
     await take(door, event(changed, at=datetime.now(UTC)))
     guesses = (MAIL, POSTCODE, "new@example.jp", "600-8000")
     assert [(await Visitor(door).look_up(proof=proof)).status_code for proof in guesses] == [404, 404, 303, 303]
+
+
+async def test_the_contact_of_an_order_that_was_never_placed_here_is_deleted_in_its_time(door: Live) -> None:
+    now = datetime.now(UTC)
+    changed = OrderChanged(
+        order_id="OLD-1", customer_id="C-9", changed_at=now, contact=ContactChange(email="x@example.jp")
+    )
+    await take(door, event(changed, at=now))
+    assert await retention.run(door.service.pool, retention_sweep(30), now + timedelta(days=29)) == 0
+    await retention.run(door.service.pool, retention_sweep(30), now + timedelta(days=31))
+    assert await door.service.pool.fetchval("SELECT count(*) FROM order_contacts WHERE order_id = 'OLD-1'") == 0
 
 
 async def test_the_number_that_the_customer_knows_finds_the_order(door: Live) -> None:

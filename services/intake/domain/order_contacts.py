@@ -77,7 +77,7 @@ def with_placed(before: OrderContact | None, event: AnyEvent, placed: OrderPlace
     after = replace(
         known,
         order_number=placed.order_number or known.order_number,
-        placed_at=known.placed_at or placed.placed_at,
+        placed_at=min(known.placed_at or placed.placed_at, placed.placed_at),
     )
     if placed.ship_to == REDACTED_ADDRESS or placed.contact == REDACTED_CONTACT:
         return after
@@ -90,8 +90,11 @@ def with_placed(before: OrderContact | None, event: AnyEvent, placed: OrderPlace
 
 
 def with_changed(before: OrderContact | None, changed: OrderChanged) -> OrderContact | None:
-    """Return the contact after a correction; None where nothing is known and nothing personal was stated."""
-    known = before or OrderContact(changed.order_id, changed.customer_id)
+    """Return the contact after a correction; None where nothing is known and nothing personal was stated.
+
+    An order that is not known was placed before its correction; without a time it would never be deleted.
+    """
+    known = before or OrderContact(changed.order_id, changed.customer_id, placed_at=changed.changed_at)
     person = _stated(known.person, changed.changed_at, changed.contact, changed.ship_to)
     person = _with_recipient(person, changed.changed_at, changed.recipient)
     return before if person == known.person else replace(known, person=person)
