@@ -2,8 +2,9 @@
 
 A guess learns nothing: an unknown number and a wrong proof get the same page and status, and every refusal leaves
 `REFUSAL_SECONDS` after its request arrived, which is longer than the work for it takes. The same statements are run for
-both, and attempts are counted before any of them, for typed numbers whether or not there is such an order. A limit on
-a number alone would let anybody lock its customer out, so one network has a smaller limit than all together.
+both, and attempts are counted before any of them, for typed numbers whether or not there is such an order. One network
+has a smaller limit per number than all together, so that a few guesses lock nobody else out. One that comes back every
+15 minutes reaches the limit of the day within 45 minutes, and closes the lookup of that order until the next day.
 """
 
 import asyncio
