@@ -91,12 +91,20 @@ def _national(text: str) -> str:
     return digits.removeprefix("0") if len(digits) >= MAX_DIGITS else digits
 
 
+def _is_end_of(digits: str, phone: str, *, is_international: bool) -> bool:
+    """Return whether a number ends with these digits, or is the national form of what they are abroad."""
+    known = _NO_DIGITS.sub("", plain(phone))
+    national = known.removeprefix("0")
+    is_same = is_international and len(national) >= MAX_DIGITS and digits.endswith(national)
+    return known.endswith(digits) or is_same
+
+
 def found_in(person: Person, text: str) -> str | None:
     """Return the field of a person in which this text stands; None where equal hashes misled."""
     sought, name = plain(text), "".join(_words(person.name))
     if any(sought in plain(mail) for mail in (person.email, person.recipient_email) if mail):
         return "mail"
     digits = _national(sought) if _TELEPHONE.fullmatch(sought) else ""
-    if digits and _NO_DIGITS.sub("", plain(person.phone)).endswith(digits):
+    if digits and _is_end_of(digits, person.phone, is_international=sought.startswith(("+", "00"))):
         return "phone"
     return "name" if sought and all(word in name for word in _words(sought)) else None

@@ -72,6 +72,9 @@ async def orders_found(desk: Desk, text: str, role: StaffRole = StaffRole.AGENT)
         ("5678", ["SD-7001"]),
         ("1234-5678", ["SD-7001"]),
         ("08099991111", ["SD-7002"]),
+        ("+81 90-1234-5678", ["SD-7001"]),
+        ("0081 (0)90 1234 5678", ["SD-7001"]),
+        ("+81 90-1234-9678", []),
         ("lindq", ["5123456"]),
         ("anna lind", ["5123456"]),
         ("1077", ["5123456"]),
@@ -102,7 +105,7 @@ async def test_an_issue_is_found_by_the_beginning_of_its_id_its_parcel_its_order
     assert issue_id in (await staff.client.get("/desk/search", params={"q": "ku-1"})).headers.get("location", "")
 
 
-async def test_all_orders_with_one_beginning_are_found_and_it_is_said_when_there_may_be_more(desk: Desk) -> None:
+async def test_all_orders_with_one_beginning_are_found_and_a_full_list_names_its_limit(desk: Desk) -> None:
     staff, contact = await desk.as_("hanako"), Contact(name="Ken")
     for count, says_more in ((40, False), (55, True)):
         for number in range(count):
