@@ -38,8 +38,8 @@ _UPSERT = """
         order_number = excluded.order_number, placed_at = excluded.placed_at, person = excluded.person,
         sealed = excluded.sealed, tokens = excluded.tokens"""
 _BY_NUMBER = f"""
-    SELECT {_COLUMNS} FROM order_contacts WHERE order_id = ANY($1)
-    UNION SELECT {_COLUMNS} FROM order_contacts WHERE order_number = ANY($1)
+    SELECT {_COLUMNS} FROM order_contacts WHERE lower(order_id) = ANY($1)
+    UNION SELECT {_COLUMNS} FROM order_contacts WHERE lower(order_number) = ANY($1)
     ORDER BY order_id LIMIT $2"""  # noqa: S608 - column names of this module
 _OLD = """
     DELETE FROM order_contacts WHERE order_id IN (SELECT order_id FROM order_contacts WHERE placed_at < $1 LIMIT $2)"""
@@ -101,9 +101,9 @@ async def find_by_fragment(conn: Connection, text: str, limit: int) -> list[tupl
 
 
 async def find_by_number(conn: Connection, numbers: Sequence[str], limit: int = 20) -> list[OrderContact]:
-    """Return the contacts of orders with one of these ids, or numbers that customers know; at most `limit`."""
-    column_keys = keys_of(conn)
-    return [_loaded(row, column_keys) for row in await conn.fetch(_BY_NUMBER, list(numbers), limit)]
+    """Return at most `limit` contacts of orders with one of these ids, or numbers that customers know, in any case."""
+    column_keys, sought = keys_of(conn), sorted({each.lower() for each in numbers})
+    return [_loaded(row, column_keys) for row in await conn.fetch(_BY_NUMBER, sought, limit)]
 
 
 def _loaded(row: Any, keys: ColumnKeys) -> OrderContact:
