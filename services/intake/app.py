@@ -37,7 +37,7 @@ from services.intake.mail.receiving import MailReceiver
 from services.intake.metrics import MAILS, WEBHOOKS, add_metrics
 from services.intake.policy.eligibility_rules import read_rules
 from services.intake.settings import IntakeSettings
-from services.intake.store import order_contacts
+from services.intake.store import order_contacts, order_lookups
 from services.intake.store.anomalies import Anomalies, retention_sweep
 from services.intake.store.customer_merges import move_customer
 from services.intake.store.customer_messages import retention_sweep as message_sweep
@@ -88,6 +88,7 @@ def create_app(settings: IntakeSettings | None = None) -> FastAPI:
     service.add_retention(
         retention_sweep(),
         order_contacts.retention_sweep(settings.contact_retention_days),
+        order_lookups.retention_sweep(),
         message_sweep(settings.free_text_retention_days),
     )
     service.run_in_background("photo cleanup", PhotoCleanup(service, evidence.files).run)

@@ -24,6 +24,7 @@ from services.intake.app import create_app
 from services.intake.customer_pages.order_lookup import NETWORK_LIMIT, NUMBER_LIMIT, OWN_LIMIT
 from services.intake.domain.order_contacts import number_key
 from services.intake.settings import IntakeSettings
+from services.intake.store import order_lookups
 from services.intake.store.erasure import erase
 from services.intake.store.order_contacts import retention_sweep
 from tests.conftest import MakeDatabase
@@ -294,6 +295,23 @@ async def test_the_number_that_the_customer_knows_finds_the_order(door: Live) ->
         303,
         404,
     ]
+
+
+async def test_capital_letters_of_a_number_do_not_matter(door: Live) -> None:
+    await take(door, placed(order_id="sd-Abc-1", at=datetime.now(UTC)))
+    found = [(await Visitor(door).look_up(number)).status_code for number in ("SD-ABC-1", "sd-abc-1", "sd-Abc-1")]
+    assert found == [303, 303, 303]
+
+
+async def test_the_record_of_uses_is_deleted_in_its_time_and_no_statement_deletes_the_newest(door: Live) -> None:
+    pool, now = door.service.pool, datetime.now(UTC)
+    for days in (91, 89, 1):
+        await pool.execute(
+            "INSERT INTO order_lookups (at, proof, number_digest) VALUES ($1, 'mail', '')", now - timedelta(days=days)
+        )
+    assert await retention.run(pool, order_lookups.retention_sweep(), now) == 1
+    await pool.execute("SELECT delete_order_lookups('infinity', 1000)")
+    assert await pool.fetchval("SELECT count(*) FROM order_lookups") == 1
 
 
 async def test_an_erased_customer_is_found_no_more(door: Live) -> None:

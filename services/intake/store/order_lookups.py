@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from libs.common.postgres.column_keys import keys_of
 from libs.common.postgres.pool import Connection
+from libs.common.postgres.retention import Sweep
 from services.intake.store.attempts import LOCK_SUBJECTS
 
 _EXCEEDED = """
@@ -18,6 +19,8 @@ _FORGET = "DELETE FROM order_lookup_attempts WHERE at <= $1"
 _CLEAR = "DELETE FROM order_lookup_attempts WHERE subject = $1 OR (subject = ANY($2) AND at = $3)"
 _RECORD = """
     INSERT INTO order_lookups (at, proof, number_digest, order_id, reader) VALUES ($1, $2, $3, $4, $5)"""
+_SWEEP = "SELECT delete_order_lookups($1, $2)"
+RETENTION_DAYS = 90
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,10 @@ async def record_lookup(
     """Record a use of the lookup. The typed number may be anything, so its digest is stored."""
     (digest,) = digests_of(conn, [number])
     await conn.execute(_RECORD, at, proof, digest, order_id, reader)
+
+
+def retention_sweep() -> Sweep:
+    return Sweep("uses of the order lookup", _SWEEP, RETENTION_DAYS)
 
 
 def digests_of(conn: Connection, texts: Sequence[str]) -> list[bytes]:
