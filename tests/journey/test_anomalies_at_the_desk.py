@@ -61,7 +61,7 @@ async def test_a_box_without_papers_is_assigned_by_staff_and_counted_by_its_case
     decision = {"action": "assign", "issue_id": str(issue_id), "comment": "By its serial number."}
     assert (await staff.post(f"/desk/anomalies/{row['anomaly_id']}", **decision)).status_code == 303
     await system.wait_for("issue.item_received", issue_id=issue_id)
-    await system.wait_for("count.staff_decision_applied", count_id="N1-box")
+    await system.wait_for("count.staff_decision_applied", count_id=row["thing"].removeprefix("count:"))
     settled = await anomaly(system, "count_without_case", "count:N1-box", is_open=False)
     assert settled["comment"] == "By its serial number."
 

@@ -116,7 +116,8 @@ class Relay:
         sent: list[int] = []
         while True:
             rows = await conn.fetch(_NEXT, sent, BATCH)
-            failpoint("relay_deleted" if sent else "relay_selected")
+            if sent or rows:
+                failpoint("relay_deleted" if sent else "relay_selected")
             sent = []
             if not rows:
                 self._works = True
