@@ -295,6 +295,6 @@ TAMPERED: list[tuple[str, str, Tamper]] = [
     ("counted_goods", "a box without papers", _box_without_papers),
     ("counted_goods", "a kept box that is shown to nobody", _kept_and_unseen),
     ("counted_money", "a payment that nobody asked for, unseen", _paid_unasked),
-    ("personal_data", "people in intake", _bookkeeping("intake", {"issues": 1})),
+    ("personal_data", "people in intake", _bookkeeping("intake", {"order_contacts": 1, "issues": 1})),
     ("personal_data", "people in two tables", _bookkeeping("returns", {"order_snapshots": 1, "cases": 3})),
 ]
