@@ -7,13 +7,12 @@ are one file.
 import hashlib
 import json
 import logging
-import os
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from services.intake.domain.orders import StoredPhoto
+from services.intake.evidence.isolated_process import run_isolated
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +23,6 @@ SECONDS = 30.0
 SUFFIXES = {"image/jpeg": ".jpg", "image/png": ".png"}
 
 _DECODER = Path(__file__).with_name("decoder.py")
-_KEPT_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH")
 
 
 class WrongTypeError(ValueError):
@@ -73,17 +71,9 @@ def prepare_photo(content: bytes) -> PreparedPhoto:
 
 
 def _run_decoder(content: bytes) -> bytes:
-    """Return the decoder's answer. The process gets none of our environment, which holds secrets."""
-    environment = {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}
+    """Return the decoder's answer."""
     try:
-        done = subprocess.run(  # noqa: S603
-            [sys.executable, "-I", str(_DECODER)],
-            input=content,
-            capture_output=True,
-            env={**environment, "MALLOC_ARENA_MAX": "1"},
-            timeout=SECONDS,
-            check=False,
-        )
+        done = run_isolated(_DECODER, content, SECONDS)
     except subprocess.TimeoutExpired as error:
         raise UnreadableError("the picture takes too long to decode") from error
     if done.returncode or b"\n" not in done.stdout:

@@ -2,11 +2,10 @@
 
 import json
 import logging
-import os
 import subprocess
-import sys
 from pathlib import Path
 
+from services.intake.evidence.isolated_process import run_isolated
 from services.intake.mail.reading import IncomingMail, UnreadableMailError
 
 SECONDS = 20.0
@@ -18,7 +17,6 @@ SHOWN_HEAD = 2_000
 log = logging.getLogger(__name__)
 
 _READER = Path(__file__).with_name("reader.py")
-_KEPT_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH")
 
 
 def read_in_process(raw: bytes) -> IncomingMail:
@@ -37,17 +35,9 @@ def read_in_process(raw: bytes) -> IncomingMail:
 
 
 def _run_reader(raw: bytes) -> bytes:
-    """Return the reader's answer, nothing if it failed. The process gets none of our environment with its secrets."""
-    environment = {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}
+    """Return the reader's answer, nothing if it failed."""
     try:
-        done = subprocess.run(  # noqa: S603
-            [sys.executable, "-I", str(_READER)],
-            input=raw,
-            capture_output=True,
-            env={**environment, "MALLOC_ARENA_MAX": "1"},
-            timeout=SECONDS,
-            check=False,
-        )
+        done = run_isolated(_READER, raw, SECONDS)
     except subprocess.TimeoutExpired:
         log.warning("a mail takes too long to read bytes=%d", len(raw))
         return b""
