@@ -112,6 +112,17 @@ async def test_a_bad_lot_is_found_and_waits_for_staff(live: Live) -> None:
     assert len(await clusters(live)) == 1
 
 
+async def test_a_bad_lot_is_found_also_when_the_deliveries_of_good_lots_are_read_last(live: Live) -> None:
+    await sold(live, range(100, 120), "B")
+    await reported(live, range(1), "A")
+    await reported(live, range(100, 105), "B")
+    await look(live)
+    assert await clusters(live) == []
+    await sold(live, range(200), "A")
+    await look(live)
+    assert [cluster["lot"] for cluster in await clusters(live)] == ["B"]
+
+
 async def test_what_staff_approve_holds_the_lot_and_warns_each_buyer_who_has_not_reported(live: Live) -> None:
     cluster = await bad_lot(live)
     first, again = [await post(live, cluster, "decision", DECISION, key="once") for _ in range(2)]

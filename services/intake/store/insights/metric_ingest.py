@@ -15,7 +15,9 @@ from libs.common.postgres.pool import Connection
 from services.intake.domain.delivered_units import UnitsDelivered
 from services.intake.domain.projections.metrics import IssueMetrics, LineReported, ReportWithdrawn, merge_metrics
 
-# Deliveries of a product with an active cluster are queued for detection: the new buyers are warned too.
+# Deliveries are queued for detection where they can change its result: of a product with an active cluster, because the
+# new buyers are warned too, and of one with a report about units of the last month, because reports may be read before
+# the deliveries that show how rare they are elsewhere, and no further report may follow.
 _RECORD_DELIVERIES = """
     WITH news AS (
         SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::date[], $5::text[], $6::text[], $7::int[])
@@ -33,7 +35,8 @@ _RECORD_DELIVERIES = """
     )
     INSERT INTO detection_queue (sku, lot)
     SELECT DISTINCT n.sku, n.lot FROM news n
-    JOIN clusters c ON c.sku = n.sku AND c.lot IN (n.lot, '') AND c.status = 'acting'"""
+    WHERE EXISTS (SELECT FROM clusters c WHERE c.sku = n.sku AND c.lot IN (n.lot, '') AND c.status = 'acting')
+       OR EXISTS (SELECT FROM reported_lines r WHERE r.sku = n.sku AND r.delivered_on >= n.day - 30)"""
 _RECORD_REPORTS = """
     WITH news AS (
         SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
