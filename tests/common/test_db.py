@@ -78,3 +78,12 @@ async def test_a_statement_prepared_before_a_migration_is_tried_again(database: 
 
 def test_a_lack_of_memory_passes() -> None:
     assert is_transient(MemoryError())
+
+
+async def test_several_hosts_of_which_none_takes_writes_yet_pass(database: MakeDatabase) -> None:
+    url = await database("returns")
+    pool = await create_pool(f"{url}?target_session_attrs=standby", size=1, application_name="test")
+    with pytest.raises(asyncpg.TargetServerAttributeNotMatched) as caught:
+        await pool.fetch("SELECT 1")
+    assert is_transient(caught.value)
+    await pool.close()

@@ -49,6 +49,9 @@ def is_transient(error: BaseException) -> bool:
     if isinstance(error, asyncpg.InterfaceError):
         # A wrong argument is an InterfaceError, too; only a lost or closed connection is transient.
         return "connection" in str(error)
+    if isinstance(error, asyncpg.TargetServerAttributeNotMatched):
+        # Of several hosts all that answer are standbys: until one of them is promoted.
+        return True
     if isinstance(error, asyncpg.InternalClientError):
         # Postgres ended the session, and the client has not received the end of the connection yet.
         return "cannot switch to state" in str(error)
