@@ -7,7 +7,7 @@ so a repeated call is decided again, by the state of that moment.
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +24,9 @@ from libs.common.postgres.pool import Connection, Pool, is_transient
 from libs.common.telemetry.trace_context import Carrier
 
 Respond = Callable[[Facts], Answer]
+
+Besides = Callable[[Connection], Awaitable[None]]
+"""Rows that a call writes beside its decision, in the same transaction; not for a refusal or a repeated call."""
 
 MAX_ATTEMPTS = 8
 """Attempts of a group on transient errors before its callers get 503."""
@@ -48,6 +51,7 @@ class _Call:
     idempotency: IdempotencyKey | None
     trace: Carrier | None
     done: asyncio.Future[Answer]
+    besides: Besides | None = None
 
 
 @dataclass
@@ -65,7 +69,9 @@ class CommandBatcher:
     _running: set[tuple[str, str]] = field(default_factory=set)
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def execute(self, event: AnyEvent, respond: Respond, key: IdempotencyKey | None) -> Answer:
+    async def execute(
+        self, event: AnyEvent, respond: Respond, key: IdempotencyKey | None, besides: Besides | None = None
+    ) -> Answer:
         """Decide on one command, commit it and return the answer. Raises `Problem` 409, 422 or 503."""
         if len(self._waiting) >= MAX_WAITING:
             raise Problem(503, "overloaded", "Too many calls are waiting; try again in a second.", retry_after=1)
@@ -73,7 +79,7 @@ class CommandBatcher:
         if name in self._running:
             raise idempotency.still_running()
         self.runner.tracing.describe(event.data)
-        call = _Call(event, respond, key, self.runner.tracing.current(), asyncio.Future())
+        call = _Call(event, respond, key, self.runner.tracing.current(), asyncio.Future(), besides)
         if name:
             self._running.add(name)
         self.open_commands += 1
@@ -126,6 +132,9 @@ class CommandBatcher:
             stored = [(call.idempotency, answer) for call, answer in fresh if call.idempotency and answer.status < 400]
             if stored:
                 await idempotency.store(conn, stored)
+            for call, decided in fresh:
+                if call.besides and decided.status < 400:
+                    await call.besides(conn)
             failpoint("command_before_commit")
         failpoint("command_after_commit")
         self.wake_relay()

@@ -46,7 +46,7 @@ from libs.common.postgres.pool import Connection, Pool, create_pool, is_transien
 from libs.common.postgres.retention import Sweep
 from libs.common.runtime import health, metrics_api, ops_api
 from libs.common.runtime.background_loops import BackgroundLoops, Loop, cancel
-from libs.common.runtime.command_batcher import MAX_ATTEMPTS, CommandBatcher, Respond, retry_pause, unavailable
+from libs.common.runtime.command_batcher import MAX_ATTEMPTS, Besides, CommandBatcher, Respond, retry_pause, unavailable
 from libs.common.runtime.kafka_reader import KafkaReader
 from libs.common.runtime.service_metrics import ServiceMetrics
 from libs.common.runtime.warm_up import Preparation
@@ -172,9 +172,10 @@ class Service:
         *,
         idempotency: IdempotencyKey | None = None,
         answer: Respond | None = None,
+        besides: Besides | None = None,
     ) -> Answer:
-        """Decide on a command and commit it in one batch with other waiting commands."""
-        return await self.commands[aggregate.name].execute(event, answer or _no_content, idempotency)
+        """Decide on a command and commit it in one batch with other waiting commands, and what `besides` writes."""
+        return await self.commands[aggregate.name].execute(event, answer or _no_content, idempotency, besides)
 
     async def transact(self, work: Callable[[ServiceTransaction], Awaitable[T]]) -> T:
         """Run the work of a call in a transaction, again after a transient error.

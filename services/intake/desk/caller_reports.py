@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from libs.common.events.storefront import IssueSubmitted
 from libs.common.http.idempotency import IdempotencyKey
+from libs.common.postgres.pool import Connection
 from libs.common.runtime.service import ServiceTransaction
 from libs.common.web.forms import multiline
 from services.intake.desk.sessions import StaffSession
@@ -45,13 +46,16 @@ class CallerReports:
         submission = await self._submission(order_id, customer_id, form)
         fingerprint = hashlib.sha256(submission.model_dump_json().encode()).digest()
         key = IdempotencyKey("desk", str(action_id), fingerprint)
-        answer = await self.commands.submit(submission, key, overrules_window=overrules)
+        about = "window" if overrules else ""
+
+        async def record(conn: Connection, issue_id: UUID) -> None:
+            now = self.commands.service.clock.now()
+            await desk_store.record_action(conn, action_id, str(issue_id), session.staff, FILED, about, why, now)
+
+        answer = await self.commands.submit(submission, key, overrules_window=overrules, besides=record)
         if answer.status >= 400:
             raise ReportRefusedError(answer.body["detail"])
-        issue_id = UUID(answer.body["issue_id"])
-        about = "window" if overrules else ""
-        await self._record(action_id, issue_id, session, FILED, about, why)
-        return issue_id
+        return UUID(answer.body["issue_id"])
 
     async def _submission(self, order_id: str, customer_id: str, form: dict[str, str]) -> IssueSubmitted:
         async with self.commands.service.pool.acquire() as conn:
@@ -77,18 +81,12 @@ class CallerReports:
         action_id, text = _parse_uuid(form.get("action_id")), multiline(form.get("note", ""), MAX_TEXT_LENGTH)
         if action_id is None or not text:
             return False
-        await self._record(action_id, issue_id, session, NOTE, "", text)
-        return True
 
-    async def _record(
-        self, action_id: UUID, issue_id: UUID, session: StaffSession, action: str, about: str, comment: str
-    ) -> None:
         async def record(tx: ServiceTransaction) -> None:
-            await desk_store.record_action(
-                tx.conn, action_id, str(issue_id), session.staff, action, about, comment, tx.now
-            )
+            await desk_store.record_action(tx.conn, action_id, str(issue_id), session.staff, NOTE, "", text, tx.now)
 
         await self.commands.service.transact(record)
+        return True
 
 
 def _parse_uuid(text: str | None) -> UUID | None:

@@ -12,6 +12,7 @@ from uuid import UUID
 from libs.common.events.values import Remedy, StaffAction
 from libs.common.http.idempotency import IdempotencyKey
 from libs.common.http.problems import Problem
+from libs.common.postgres.pool import Connection
 from libs.common.runtime.service import ServiceTransaction
 from libs.common.web.forms import multiline
 from services.intake.desk.available_actions import MARK_HANDLED, RECORD_ANSWER, AvailableAction
@@ -128,14 +129,16 @@ class DeskDecisions:
             missing = await read_missing_details(conn, issue_id)
             lines = await read_line_ids(conn, issue_id) if "part" in missing else []
         parts = dict.fromkeys(lines, answer[:MAX_PART_LENGTH]) if len(lines) == 1 else {}
+
+        async def record(conn: Connection) -> None:
+            await desk_store.record_action(
+                conn, confirmed.action_id, str(issue_id), session.staff, RECORD_ANSWER, "", answer, service.clock.now()
+            )
+
         try:
-            await self.commands.provide_details(issue_id, description=answer, parts=parts)
+            await self.commands.provide_details(issue_id, description=answer, parts=parts, besides=record)
         except Problem as problem:
             raise DecisionRefusedError(problem.detail) from problem
-        async with service.transaction() as tx:
-            await desk_store.record_action(
-                tx.conn, confirmed.action_id, str(issue_id), session.staff, RECORD_ANSWER, "", answer, tx.now
-            )
 
     async def _decide(
         self, issue_id: UUID, session: StaffSession, confirmed: ConfirmedAction, decision_count: int

@@ -4,7 +4,7 @@ Each is decided by the orders aggregate under the lock of its order; a refusal i
 would be right.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any
@@ -19,7 +19,9 @@ from libs.common.events.storefront import IssueSubmitted
 from libs.common.events.values import Identifier, Remedy, StaffAction
 from libs.common.http.idempotency import IdempotencyKey
 from libs.common.http.problems import Answer, Problem
+from libs.common.postgres.pool import Connection
 from libs.common.privacy.customer_merges import is_customer
+from libs.common.runtime.command_batcher import Besides
 from libs.common.runtime.service import Service
 from services.intake.domain import pending_details
 from services.intake.domain.commands import (
@@ -92,14 +94,26 @@ class IntakeCommands:
     orders: Orders
 
     async def submit(
-        self, submission: IssueSubmitted, key: IdempotencyKey, *, overrules_window: bool = False
+        self,
+        submission: IssueSubmitted,
+        key: IdempotencyKey,
+        *,
+        overrules_window: bool = False,
+        besides: Callable[[Connection, UUID], Awaitable[None]] | None = None,
     ) -> Answer:
-        """Submit a report. Its id is the storefront's own, else one derived from the caller's key."""
+        """Submit a report. Its id is the storefront's own, else one derived from the caller's key.
+
+        `besides` writes rows about the issue in the transaction that accepts it.
+        """
         command = SubmitLateReport if overrules_window else SubmitReport
         issue_id = submission.issue_id or derived_id("issue", f"/{key.caller}", key.key)
         event = self.service.event(command(issue_id=issue_id, report=submission))
         return await self.service.execute(
-            self.orders, event, idempotency=key, answer=lambda facts: self._receipt(issue_id, facts)
+            self.orders,
+            event,
+            idempotency=key,
+            answer=lambda facts: self._receipt(issue_id, facts),
+            besides=besides and (lambda conn: besides(conn, issue_id)),
         )
 
     async def submit_unclear(self, submission: IssueSubmitted, key: IdempotencyKey) -> None:
@@ -133,8 +147,12 @@ class IntakeCommands:
         parts: dict[str, str] | None = None,
         description: str | None = None,
         max_photos: int = 50,
+        besides: Besides | None = None,
     ) -> None:
-        """Add photos, names of missing parts or a description to an issue. Raises `Problem`."""
+        """Add photos, names of missing parts or a description to an issue. Raises `Problem`.
+
+        `besides` writes rows in the transaction that adds them.
+        """
         order_id = await self.order_of(issue_id)
         command = ProvideDetails(
             issue_id=issue_id,
@@ -144,7 +162,9 @@ class IntakeCommands:
             description=description,
             max_photos=max_photos,
         )
-        answer = await self.service.execute(self.orders, self.service.event(command), answer=_no_content)
+        answer = await self.service.execute(
+            self.orders, self.service.event(command), answer=_no_content, besides=besides
+        )
         if answer.status >= 400:
             known = {"type", "title", "status", "code", "detail"}
             members = {name: value for name, value in answer.body.items() if name not in known}

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from services.intake.store import desk as desk_store
 from tests.intake.desk.conftest import Desk, Staff
 from tests.intake.event_builders import delivered, placed
 from tests.running import OPS, STOREFRONT
@@ -118,3 +119,20 @@ async def test_an_empty_note_is_not_kept(desk: Desk) -> None:
 async def test_the_panel_shows_the_contact_to_agents_only(desk: Desk) -> None:
     seen = [(await (await desk.as_(name)).get(desk.issue)).text for name in ("hanako", "vera")]
     assert ["hanako@example.jp" in page for page in seen] == [True, False]
+
+
+async def test_a_report_is_not_filed_where_who_filed_it_cannot_be_recorded(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await deliver(desk)
+    staff = await desk.as_("hanako")
+    with monkeypatch.context() as patch:
+        patch.setattr(desk_store, "record_action", fail)
+        assert (await file(staff)).status_code == 500
+    assert await issues(desk) == []
+    assert (await file(staff)).status_code == 303
+    assert await desk.live.service.pool.fetchval("SELECT count(*) FROM desk_actions WHERE action = 'filed'") == 1
+
+
+async def fail(*arguments: Any) -> bool:
+    raise RuntimeError("the process ends here")

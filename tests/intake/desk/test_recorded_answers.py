@@ -2,11 +2,15 @@
 
 from datetime import timedelta
 
+import pytest
+
 from libs.common.events import issues
 from libs.common.events.registry import decode
 from libs.common.events.values import Reason
+from services.intake.store import desk as desk_store
 from services.intake.store.issues import read_missing_details
 from tests.intake.desk.conftest import Desk
+from tests.intake.desk.test_caller_reports import fail
 from tests.intake.desk.test_decisions import hidden
 from tests.intake.issue_states import Case, open_case
 
@@ -52,3 +56,15 @@ async def test_without_a_request_for_details_there_is_nothing_to_record(desk: De
     hanako = await desk.as_("hanako")
     page = await hanako.post(f"{desk.issue}/confirm", action="record_answer:", comment=ANSWER)
     assert page.status_code == 422
+
+
+async def test_an_answer_is_not_provided_where_who_recorded_it_cannot_be_recorded(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, path = await waiting_for_a_part(desk)
+    page = await (await desk.as_("hanako")).post(f"{path}/confirm", action="record_answer:", comment=ANSWER)
+    with monkeypatch.context() as patch:
+        patch.setattr(desk_store, "record_action", fail)
+        answer = await (await desk.as_("hanako")).post(f"{path}/decide", **hidden(page))
+    assert answer.status_code == 500
+    assert await accepted_parts(desk) == []
