@@ -19,6 +19,7 @@ from services.intake.desk.openid import (
     ProviderAnswerError,
     ProviderUnreachableError,
 )
+from services.intake.desk.sessions import session_digest
 
 BEGIN_PATH = "/desk/sign-in/openid"
 PENDING_LIFETIME = timedelta(minutes=10)
@@ -39,8 +40,10 @@ async def begin(desk: CurrentDesk, request: Request, next: str | None = None) ->
     response = redirect_to(pending.address)
     expires_at = desk.service.clock.now() + PENDING_LIFETIME
     cookie = desk.links.token(
-        Purpose.OPENID, expires_at, pending.state, pending.nonce, pending.verifier, desk_address(next)
-    )
+        Purpose.OPENID, expires_at, pending.state, pending.nonce, pending.verifier, desk_address(next),
+        session_digest(session_token(desk, request)),
+    )  # fmt: skip
+    # The strict session cookie does not come back with the browser: the earlier session is named here.
     # Lax, not strict: the browser comes back from another site, and has to bring it.
     response.set_cookie(
         _cookie_name(desk), cookie, max_age=int(PENDING_LIFETIME.total_seconds()), httponly=True,
@@ -53,14 +56,14 @@ async def begin(desk: CurrentDesk, request: Request, next: str | None = None) ->
 async def come_back(desk: CurrentDesk, request: Request, state: str = "", code: str = "", error: str = "") -> Response:
     if desk.openid is None:
         return _refused(desk, request, 404, "no_provider")
-    pending, next_page = _pending(desk, request)
+    pending, next_page, earlier = _pending(desk, request)
     if pending is None or not compare_digest(pending.state.encode(), state.encode()):
         return _refused(desk, request, 400, "openid_expired")
     if error or not code:
         log.info("the identity provider refused a sign-in error=%s", error[:100])
         return _ended(desk, _refused(desk, request, 403, "openid_refused"))
     try:
-        return _ended(desk, await _sign_in(desk, desk.openid, request, code[:4000], pending, next_page))
+        return _ended(desk, await _sign_in(desk, desk.openid, request, code[:4000], pending, next_page, earlier))
     except ProviderUnreachableError as unreachable:
         return _ended(desk, _unreachable(desk, request, unreachable))
     except ProviderAnswerError as invalid:
@@ -69,11 +72,11 @@ async def come_back(desk: CurrentDesk, request: Request, state: str = "", code: 
 
 
 async def _sign_in(
-    desk: Desk, openid: OpenIdClient, request: Request, code: str, pending: PendingSignIn, next_page: str
+    desk: Desk, openid: OpenIdClient, request: Request, code: str, pending: PendingSignIn, next_page: str, earlier: str
 ) -> Response:
     identity = await openid.finish(code, pending)
     language = browser_language(request)
-    token = await desk.sessions.sign_in_by_provider(identity, language, replaces=session_token(desk, request))
+    token = await desk.sessions.sign_in_by_provider(identity, language, replaces=earlier)
     if token is None:
         return _refused(desk, request, 403, "no_role")
     # A page that leads on, not a redirect: a browser does not send the strict session cookie along a chain of
@@ -81,13 +84,14 @@ async def _sign_in(
     return set_session_cookie(desk, desk.renderer.signed_in_page(language, next_page), token)
 
 
-def _pending(desk: Desk, request: Request) -> tuple[PendingSignIn | None, str]:
+def _pending(desk: Desk, request: Request) -> tuple[PendingSignIn | None, str, str]:
+    """Return the sign-in that was begun, the page that it leads to, and the digest of the browser's earlier session."""
     with suppress(LinkInvalidError, ValueError):
-        state, nonce, verifier, next_page = desk.links.read_until(
+        state, nonce, verifier, next_page, earlier = desk.links.read_until(
             Purpose.OPENID, request.cookies.get(_cookie_name(desk), ""), desk.service.clock.now()
         )
-        return PendingSignIn("", state, nonce, verifier), desk_address(next_page)
-    return None, ""
+        return PendingSignIn("", state, nonce, verifier), desk_address(next_page), earlier
+    return None, "", ""
 
 
 def _cookie_name(desk: Desk) -> str:

@@ -86,7 +86,7 @@ class StaffSessions:
             async with self.service.pool.acquire() as conn:
                 own, *shared = limits
                 await staff_store.clear_attempts(conn, own, shared, now)
-            return await self._open(entrant.name, replaces)
+            return await self._open(entrant.name, session_digest(replaces))
         raise WrongPasswordError
 
     def _limits(self, name: str, address: str, device: str | None) -> dict[bytes, int]:
@@ -124,9 +124,10 @@ class StaffSessions:
             async with self.service.pool.acquire() as conn:
                 await staff_store.rehash(conn, entrant.name, entrant.password_hash, new_hash)
 
-    async def sign_in_by_provider(self, identity: Identity, language: Language, *, replaces: str | None) -> str | None:
+    async def sign_in_by_provider(self, identity: Identity, language: Language, *, replaces: str) -> str | None:
         """Return the cookie of a new session, or None for who has no role or a disabled account.
 
+        `replaces` is the digest of the browser's earlier session, or "".
         The account is created at the first sign-in and takes the role of each. Who has lost every role loses the open
         sessions, too.
         """
@@ -158,11 +159,11 @@ class StaffSessions:
         async with self.service.pool.acquire() as conn:
             await staff_store.close_sessions(conn, staff, digests)
 
-    async def _open(self, name: str, replaces: str | None) -> str:
+    async def _open(self, name: str, replaces: str) -> str:
         token, csrf, now = secrets.token_urlsafe(32), secrets.token_urlsafe(24), self.service.clock.now()
         async with self.service.pool.acquire() as conn, conn.transaction():
             if replaces:
-                await staff_store.close_session(conn, _digest(replaces))
+                await staff_store.close_session(conn, bytes.fromhex(replaces))
             await staff_store.sweep_sessions(conn, now - self.lifetime, now - self.idle_timeout)
             await staff_store.open_session(conn, _digest(token), name, csrf, now)
         return token
@@ -187,6 +188,11 @@ class StaffSessions:
     async def set_language(self, session: StaffSession, language: Language) -> None:
         async with self.service.pool.acquire() as conn:
             await staff_store.set_language(conn, session.staff, language)
+
+
+def session_digest(token: str | None) -> str:
+    """Return the digest of a session's cookie in hexadecimal, which opens no session; "" without one."""
+    return _digest(token).hex() if token else ""
 
 
 def _digest(text: str) -> bytes:
