@@ -4,13 +4,15 @@ An answer at the desk is published to the storefront's topic like one of the sto
 delivery_notify has settled the request.
 """
 
+from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID, uuid4
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 
 from libs.common.events.change_requests import ChangeAnswer, OrderChangeAnswered
+from libs.common.events.values.base import to_utc
 from libs.common.web.forms import read_form
 from services.intake.desk.auth import Agent, DeskRoute, Viewer, redirect_to
 from services.intake.desk.context import CurrentDesk
@@ -31,12 +33,25 @@ def _publisher(request: Request) -> Webhooks:
 
 
 @router.get("/desk/requests")
-async def list_requests(desk: CurrentDesk, session: Viewer, done: str | None = None) -> Response:
+async def list_requests(
+    desk: CurrentDesk,
+    session: Viewer,
+    done: str | None = None,
+    after: Annotated[str, Query(max_length=300)] = "",
+) -> Response:
     async with desk.service.pool.acquire() as conn:
-        rows = await change_requests.list_requests(conn, MAX_ROWS)
-    now = desk.service.clock.now()
-    action_ids = [uuid4() for _ in rows]
-    model: dict[str, Any] = {"rows": rows, "now": now, "reasons": REASONS, "done": done, "action_ids": action_ids}
+        count = await change_requests.count_requests(conn)
+        found = await change_requests.list_requests(conn, MAX_ROWS + 1, _parse_cursor(after))
+    rows, last = found[:MAX_ROWS], found[MAX_ROWS - 1] if len(found) > MAX_ROWS else None
+    model: dict[str, Any] = {
+        "rows": rows,
+        "count": count,
+        "now": desk.service.clock.now(),
+        "reasons": REASONS,
+        "done": done,
+        "action_ids": [uuid4() for _ in rows],
+        "next_cursor": last and f"{last.due_at.isoformat()}~{last.choice_id}",
+    }
     return desk.renderer.page("requests.html", session, active_page="home", **model)
 
 
@@ -69,6 +84,16 @@ async def answer(
     async with desk.service.pool.acquire() as conn:
         await record_action(conn, action_id, f"request:{choice_id}", session.staff, f"request_{given}", "", reason, now)
     return redirect_to(f"/desk/requests?done={given}")
+
+
+def _parse_cursor(after: str) -> tuple[datetime, UUID] | None:
+    """Return the end of the page before; None (the first page) for anything malformed."""
+    moment, _, choice_id = after.partition("~")
+    try:
+        due_at = datetime.fromisoformat(moment)
+        return to_utc(due_at if due_at.tzinfo else due_at.replace(tzinfo=UTC)), UUID(choice_id)
+    except ValueError:
+        return None
 
 
 def _is_uuid(text: str) -> bool:

@@ -1,6 +1,7 @@
 """SQL of the requests that wait for an answer of the shop: the rows of the projection, and the list of the desk."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from operator import attrgetter
 from uuid import UUID
 
@@ -19,6 +20,7 @@ _SAVE = """
 _SETTLE = "DELETE FROM change_requests WHERE choice_id = ANY($1)"
 _LIST = """
     SELECT choice_id, order_id, requested, since, due_at, reminders FROM change_requests
+    WHERE $2::timestamptz IS NULL OR (due_at, choice_id) > ($2, $3::uuid)
     ORDER BY due_at, choice_id LIMIT $1"""
 _FIND = "SELECT choice_id, order_id, requested, since, due_at, reminders FROM change_requests WHERE choice_id = $1"
 
@@ -40,9 +42,9 @@ async def count_requests(conn: Connection) -> int:
     return count
 
 
-async def list_requests(conn: Connection, limit: int) -> list[OpenRequest]:
-    """Return the open requests, the soonest due first."""
-    return [OpenRequest(**dict(row)) for row in await conn.fetch(_LIST, limit)]
+async def list_requests(conn: Connection, limit: int, after: tuple[datetime, UUID] | None = None) -> list[OpenRequest]:
+    """Return the open requests, the soonest due first, after the due time and id of the last one of a page."""
+    return [OpenRequest(**dict(row)) for row in await conn.fetch(_LIST, limit, *(after or (None, None)))]
 
 
 async def find_request(conn: Connection, choice_id: UUID) -> OpenRequest | None:

@@ -1,8 +1,11 @@
 """Requests of customers at the desk: listed until they are settled, answered by staff for the shop."""
 
+import html
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -17,6 +20,7 @@ from libs.common.events.change_requests import (
 from libs.common.events.envelope import Payload
 from libs.common.events.notices import CustomerDecided
 from libs.common.events.values import Choice
+from services.intake.desk import request_pages
 from services.intake.store.change_requests import list_requests
 from services.intake.store.timeline import Timeline
 from tests.intake.desk.conftest import Desk
@@ -122,3 +126,28 @@ async def test_a_viewer_answers_nothing(desk: Desk) -> None:
     await take(desk.live, REQUESTED)
     answer = await (await desk.as_("vera")).post(f"/desk/requests/{UUID(int=7)}", answer="accepted")
     assert (answer.status_code, await answers(desk.live)) == (403, [])
+
+
+async def test_more_requests_than_a_page_holds_are_on_the_next_ones(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(request_pages, "MAX_ROWS", 2)
+    ids = [UUID(int=number) for number in range(1, 6)]
+    same_time = REQUESTED.model_copy(update={"choice_id": ids[0]})
+    await take(desk.live, *(same_time.model_copy(update={"choice_id": each}) for each in ids))
+    staff, path, pages = await desk.as_("hanako"), "/desk/requests", list[list[str]]()
+    while path:
+        page = (await staff.get(path)).text
+        pages.append(re.findall(r'action="/desk/requests/([^"]+)"', page))
+        assert '<span class="count">5</span>' in page
+        found = re.search(r'href="(/desk/requests\?after=[^"]+)"', page)
+        path = html.unescape(found[1]) if found else ""
+    assert pages == [[str(each) for each in ids[:2]], [str(each) for each in ids[2:4]], [str(ids[4])]]
+
+
+async def test_a_malformed_cursor_shows_the_first_page(desk: Desk) -> None:
+    await take(desk.live, REQUESTED)
+    staff = await desk.as_("hanako")
+    for after in ("x", "9999-12-31T23:59:59-23:00~x", f"0001-01-01T00:00:00+14:00~{UUID(int=1)}"):
+        page = await staff.get(f"/desk/requests?after={quote(after)}")
+        assert (page.status_code, "SD-1" in page.text) == (200, True)
