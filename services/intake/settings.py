@@ -2,10 +2,18 @@
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal, Self, get_args
+from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode
 
 from libs.common.config.calendar_file import CalendarSettings
@@ -91,24 +99,20 @@ class OpenIdSettings(BaseSettings):
     desk_openid_only: bool = False
     """True closes the sign-in by password; accounts with one keep it for later."""
 
-    @model_validator(mode="after")
-    def _openid_is_complete(self) -> Self:
-        if self.oidc_issuer is None:
-            if self.desk_openid_only:
-                raise ValueError("desk_openid_only: true, and no oidc_issuer is set, so nobody could sign in; set one")
-            return self
-        missing = [
-            f"{name}: missing; oidc_issuer needs it"
-            for name, value in (
-                ("oidc_client_id", self.oidc_client_id),
-                ("oidc_client_secret", self.oidc_client_secret),
-                ("oidc_roles", self.oidc_roles),
-            )
-            if not value
-        ]
-        if missing:
-            raise ValueError("; ".join(missing))
-        return self
+    @field_validator("oidc_client_id", "oidc_client_secret", "oidc_roles")
+    @classmethod
+    def _goes_with_issuer(cls, value: Any, others: ValidationInfo) -> Any:
+        """Checked per field, since a check of the whole model would not run beside another fault."""
+        if not value and others.data.get("oidc_issuer"):
+            raise ValueError("missing; OIDC_ISSUER needs it")
+        return value
+
+    @field_validator("desk_openid_only")
+    @classmethod
+    def _has_issuer(cls, value: bool, others: ValidationInfo) -> bool:
+        if value and others.data.get("oidc_issuer", "invalid") is None:
+            raise ValueError("true, and no OIDC_ISSUER is set, so nobody could sign in; set one")
+        return value
 
 
 class PageSettings(OpenIdSettings, CalendarSettings):
@@ -179,11 +183,13 @@ class IntakeSettings(PageSettings):
     photos_per_issue: Annotated[int, Field(ge=1, le=50)] = 10
     """Photos accepted per issue."""
 
-    @model_validator(mode="after")
-    def _goes_together(self) -> Self:
-        if self.evidence_url is None and self.evidence_dir is None:
-            raise ValueError("evidence_url: missing; set file:///folder or s3://bucket/prefix")
-        return self
+    @field_validator("evidence_dir")
+    @classmethod
+    def _has_place(cls, value: Path | None, others: ValidationInfo) -> Path | None:
+        """Checked per field, since a check of the whole model would not run beside another fault."""
+        if value is None and others.data.get("evidence_url", "invalid") is None:
+            raise ValueError("missing, and EVIDENCE_URL as well; set that to file:///folder or s3://bucket/prefix")
+        return value
 
     @property
     def evidence_location(self) -> str:

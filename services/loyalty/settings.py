@@ -6,9 +6,17 @@ off unless `HOLDOUT_SHARE` is set.
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import BeforeValidator, Field, SecretStr, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import NoDecode
 
 from libs.common.config.settings import ServiceSettings
@@ -48,11 +56,13 @@ class LoyaltySettings(ServiceSettings):
     holdout_name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")] = "points"
     """Name of the experiment; a new name starts a new one."""
 
-    @model_validator(mode="after")
-    def _check_holdout(self) -> Self:
-        if self.holdout_share and len(self.holdout_key.get_secret_value()) < 16:
-            raise ValueError("HOLDOUT_KEY: too short; set at least 16 characters, so that arms cannot be guessed")
-        return self
+    @field_validator("holdout_key")
+    @classmethod
+    def _is_long(cls, value: SecretStr, others: ValidationInfo) -> SecretStr:
+        """Checked per field, since a check of the whole model would not run beside another fault."""
+        if others.data.get("holdout_share") and len(value.get_secret_value()) < 16:
+            raise ValueError("too short; set at least 16 characters, so that arms cannot be guessed")
+        return value
 
     @property
     def holdout(self) -> Holdout:

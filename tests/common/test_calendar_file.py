@@ -73,6 +73,15 @@ def test_a_file_that_cannot_be_right_is_refused_with_the_entry(tmp_path: Path, t
         calendars(tmp_path, text)
 
 
+def test_all_entries_that_cannot_be_right_are_named_at_once(tmp_path: Path) -> None:
+    wrong = 'opens = "19:00"\ncloses = "18:00"\n'
+    text = SHOP.replace('"10:00"', '"19:00"') + f"[warehouses.Osaka]\n{wrong}[carriers.a]\n{wrong}[carriers.A]\n"
+    with pytest.raises(CalendarError) as refused:
+        calendars(tmp_path, text)
+    named = ["shop: ", "warehouses.Osaka: ", "carriers.a: ", "carriers.A: "]
+    assert [where for where in named if where in str(refused.value)] == named
+
+
 def test_closures_without_an_open_day_between_them_are_refused(tmp_path: Path) -> None:
     spans = (("01-01", "03-31"), ("04-01", "06-30"))
     closed = "".join(f'[[shop.closures]]\nfrom = "{first}"\nto = "{last}"\n' for first, last in spans)

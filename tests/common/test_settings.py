@@ -81,11 +81,11 @@ def test_a_caller_may_have_two_keys_while_one_is_rotated(monkeypatch: pytest.Mon
     [
         ({"KAFKA_SECURITY_PROTOCOL": "TLS"}, "KAFKA_SECURITY_PROTOCOL: "),
         ({"KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT"}, "KAFKA_SECURITY_PROTOCOL: "),
-        ({"KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "KAFKA_SASL_USERNAME": "x"}, "KAFKA_SASL_USERNAME and "),
-        ({"KAFKA_SASL_USERNAME": "x", "KAFKA_SASL_PASSWORD": "y"}, "KAFKA_SECURITY_PROTOCOL: "),
+        ({"KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "KAFKA_SASL_USERNAME": "x"}, "KAFKA_SASL_PASSWORD: missing"),
+        ({"KAFKA_SASL_USERNAME": "x", "KAFKA_SASL_PASSWORD": "y"}, "KAFKA_SASL_PASSWORD: SASL credentials"),
         ({"KAFKA_SECURITY_PROTOCOL": "SSL", "KAFKA_CA": "no certificate"}, "KAFKA_CA: "),
         ({"KAFKA_SECURITY_PROTOCOL": "SSL", "KAFKA_CLIENT_CERTIFICATE": "/nowhere.pem"}, "KAFKA_CLIENT_CERTIFICATE: "),
-        ({"KAFKA_CLIENT_CERTIFICATE": "/nowhere.pem"}, "KAFKA_SECURITY_PROTOCOL: "),
+        ({"KAFKA_CLIENT_CERTIFICATE": "/nowhere.pem"}, "KAFKA_CLIENT_CERTIFICATE: certificates need"),
     ],
 )
 def test_kafka_security_that_does_not_fit_together_ends_the_start(

@@ -138,6 +138,13 @@ def test_config_check_names_missing_variables_and_the_remedy() -> None:
     assert "_FILE" in errors
 
 
+def test_config_check_names_what_goes_together_beside_another_fault() -> None:
+    roles = {"OIDC_ISSUER": "https://id.example", "OIDC_ROLES": "boss=leads", "KAFKA_SASL_USERNAME": "x"}
+    code, _, errors = run("config", "check", "intake", **ENVIRONMENT, **roles, CALENDAR_FILE="/nowhere.toml")
+    named = ["OIDC_ROLES:", "OIDC_CLIENT_ID:", "OIDC_CLIENT_SECRET:", "EVIDENCE_DIR:", "CALENDAR_FILE:", "PUBLIC_URL:"]
+    assert (code, [name for name in [*named, "KAFKA_SASL_PASSWORD:"] if name not in errors]) == (1, [])
+
+
 def test_config_check_names_a_missing_secret_file() -> None:
     code, _, errors = run("config", "check", "loyalty", **ENVIRONMENT, HOLDOUT_KEY_FILE="/nowhere/key")
     assert code == 1

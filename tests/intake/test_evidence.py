@@ -100,5 +100,5 @@ def test_a_folder_is_an_address_too(tmp_path: Path) -> None:
     "given", [{}, {"evidence_url": "photos"}, {"evidence_url": "http://x/y"}, {"calendar_file": "no/such.toml"}]
 )
 def test_wrong_settings_are_refused(given: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError, match=r"evidence_url|cannot be read"):
+    with pytest.raises(ValidationError, match=r"EVIDENCE_URL|evidence_url|cannot be read"):
         settings(**given)

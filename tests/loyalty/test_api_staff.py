@@ -207,5 +207,5 @@ async def _order(live: Live, customers: Sequence[str]) -> None:
 
 
 def test_a_holdout_without_a_key_is_refused() -> None:
-    with pytest.raises(ValueError, match="HOLDOUT_KEY"):
+    with pytest.raises(ValueError, match="holdout_key"):
         LoyaltySettings.model_validate({**HELD_OUT, "holdout_key": "short"})

@@ -8,7 +8,16 @@ from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
 
 import holidays
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from libs.common.config.settings import ServiceSettings
 from libs.common.decisions.business_hours import BusinessHours
@@ -120,26 +129,39 @@ def read_calendars(file: Path, zone: ZoneInfo) -> Calendars:
         raise CalendarError(f"{file.name}: {'; '.join(fault_texts(error, ''))}") from None
     except (ValueError, RecursionError) as error:
         raise CalendarError(f"{file.name}: not TOML in UTF-8: {error}") from None
-    shop = _hours(f"{file.name}: shop", entries.shop, zone)
+    faults: list[str] = []
+    shop = _hours("shop", entries.shop, zone, faults)
+    warehouses = _parties("warehouses", entries.shop, entries.warehouses, zone, faults)
+    carriers = _parties("carriers", entries.shop, entries.carriers, zone, faults)
+    if faults or shop is None:
+        raise CalendarError(f"{file.name}: {'; '.join(faults)}")
     return Calendars(
         shop,
-        _parties(f"{file.name}: warehouses", entries.shop, entries.warehouses, zone),
-        _parties(f"{file.name}: carriers", entries.shop, entries.carriers, zone),
+        warehouses,
+        carriers,
         sha256(f"{zone.key}\n{text}".encode()).hexdigest(),
     )
 
 
-def _parties(where: str, shop: ShopEntry, entries: dict[str, PartyEntry], zone: ZoneInfo) -> dict[str, BusinessHours]:
+def _parties(
+    where: str, shop: ShopEntry, entries: dict[str, PartyEntry], zone: ZoneInfo, faults: list[str]
+) -> dict[str, BusinessHours]:
+    """Return the hours of each party by its name in small letters, and add what is wrong to `faults`."""
     found: dict[str, BusinessHours] = {}
+    names: set[str] = set()
     for name, entry in entries.items():
-        if name.casefold() in found:
-            raise CalendarError(f"{where}.{name}: another entry has this name in other letters; keep one")
+        if name.casefold() in names:
+            faults.append(f"{where}.{name}: another entry has this name in other letters; keep one")
+            continue
+        names.add(name.casefold())
         stated = {key: value for key, value in entry if value is not None}
-        found[name.casefold()] = _hours(f"{where}.{name}", shop.model_copy(update=stated), zone)
+        if hours := _hours(f"{where}.{name}", shop.model_copy(update=stated), zone, faults):
+            found[name.casefold()] = hours
     return found
 
 
-def _hours(where: str, entry: ShopEntry, zone: ZoneInfo) -> BusinessHours:
+def _hours(where: str, entry: ShopEntry, zone: ZoneInfo, faults: list[str]) -> BusinessHours | None:
+    """Return the hours of an entry; None after adding what is wrong with it to `faults`."""
     closures = [each.closure for each in entry.closures]
     weekdays = [_NUMBERS[name] for name in entry.closed_weekdays]
     try:
@@ -147,7 +169,8 @@ def _hours(where: str, entry: ShopEntry, zone: ZoneInfo) -> BusinessHours:
         _check_pauses(calendar)
         return BusinessHours(calendar, entry.opens, entry.closes, entry.cutoff)
     except ValueError as error:
-        raise CalendarError(f"{where}: {error}") from None
+        faults.append(f"{where}: {error}")
+        return None
 
 
 def _check_pauses(calendar: ShopCalendar) -> None:
@@ -163,10 +186,12 @@ class CalendarSettings(ServiceSettings):
     calendar_file: Path = BUNDLED_CALENDAR
     """Calendar of the shop, its warehouses and its carriers; the same file for all services."""
 
-    @model_validator(mode="after")
-    def _read_calendars(self) -> Self:
-        _ = self.calendars
-        return self
+    @field_validator("calendar_file")
+    @classmethod
+    def _names_calendars(cls, value: Path, others: ValidationInfo) -> Path:
+        """Checked per field, since a check of the whole model would not run beside another fault."""
+        read_calendars(value, ZoneInfo(others.data.get("shop_time_zone", "UTC")))
+        return value
 
     @property
     def calendars(self) -> Calendars:

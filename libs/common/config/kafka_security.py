@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
-from pydantic import SecretStr, model_validator
+from pydantic import SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -34,6 +34,20 @@ _FASTSTREAM = {
 }
 
 
+def _trust(authority: str | None) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cadata=authority)
+    except (ssl.SSLError, ValueError) as error:
+        raise ValueError(f"not a certificate in PEM format ({error})") from None
+
+
+def _load_certificate(context: ssl.SSLContext, file: Path) -> None:
+    try:
+        context.load_cert_chain(file)
+    except (OSError, ssl.SSLError) as error:
+        raise ValueError(f"no PEM file with certificate and key ({error})") from None
+
+
 class KafkaSecurity(BaseSettings):
     """Settings of a Kafka client. `kafka_client_certificate` is a PEM file with certificate and key, for mutual TLS."""
 
@@ -52,32 +66,37 @@ class KafkaSecurity(BaseSettings):
     kafka_client_certificate: Path | None = None
     """File with the client's certificate and key in PEM form, for mutual TLS."""
 
-    @model_validator(mode="after")
-    def _complete(self) -> "KafkaSecurity":
-        sasl = self.kafka_security_protocol is Protocol.SASL_SSL
-        named = bool(self.kafka_sasl_username), bool(self.kafka_sasl_password)
-        if sasl and not all(named):
-            raise ValueError("KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD: incomplete; SASL_SSL needs both")
-        if any(named) and not sasl:
-            raise ValueError("KAFKA_SECURITY_PROTOCOL: SASL credentials need SASL_SSL; set that")
-        if self.kafka_security_protocol is not Protocol.PLAINTEXT:
-            self.tls()
-        elif self.kafka_ca or self.kafka_client_certificate:
-            raise ValueError("KAFKA_SECURITY_PROTOCOL: certificates need SSL or SASL_SSL; set one of them")
-        return self
+    @field_validator("kafka_sasl_password")
+    @classmethod
+    def _complete(cls, value: SecretStr | None, others: ValidationInfo) -> SecretStr | None:
+        """Checked per field, since a check of the whole model would not run beside another fault."""
+        protocol = others.data.get("kafka_security_protocol")
+        named = bool(others.data.get("kafka_sasl_username")), bool(value)
+        if protocol == Protocol.SASL_SSL and not all(named):
+            raise ValueError("missing, or KAFKA_SASL_USERNAME is; SASL_SSL needs both")
+        if protocol not in (None, Protocol.SASL_SSL) and any(named):
+            raise ValueError("SASL credentials need KAFKA_SECURITY_PROTOCOL: SASL_SSL; set that")
+        return value
+
+    @field_validator("kafka_ca", "kafka_client_certificate")
+    @classmethod
+    def _is_readable(cls, value: str | Path | None, others: ValidationInfo) -> str | Path | None:
+        if not value:
+            return value
+        if others.data.get("kafka_security_protocol") == Protocol.PLAINTEXT:
+            raise ValueError("certificates need KAFKA_SECURITY_PROTOCOL: SSL or SASL_SSL; set one of them")
+        if isinstance(value, Path):
+            _load_certificate(ssl.create_default_context(), value)
+        else:
+            _trust(value)
+        return value
 
     def tls(self) -> ssl.SSLContext:
-        """Return the TLS context. Raises `ValueError` with the variable whose certificate cannot be read."""
-        try:
-            context = ssl.create_default_context(cadata=self.kafka_ca)
-        except (ssl.SSLError, ValueError) as error:
-            raise ValueError(f"KAFKA_CA: not a certificate in PEM format ({error})") from None
+        """Return the TLS context. Raises `ValueError` for a certificate that cannot be read any more."""
+        context = _trust(self.kafka_ca)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         if self.kafka_client_certificate:
-            try:
-                context.load_cert_chain(self.kafka_client_certificate)
-            except (OSError, ssl.SSLError) as error:
-                raise ValueError(f"KAFKA_CLIENT_CERTIFICATE: no PEM file with certificate and key ({error})") from None
+            _load_certificate(context, self.kafka_client_certificate)
         return context
 
     @cached_property
