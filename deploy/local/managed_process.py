@@ -21,7 +21,10 @@ FREEZE_SECONDS = 60.0
 
 
 class NotReadyError(CommandError):
-    """A process ended, or did not become ready in time; the message ends with the last lines of its log."""
+    """A process ended, or did not become ready in time.
+
+    The message names its log, with what to do, and ends with the last lines of it.
+    """
 
 
 class ManagedProcess:
@@ -128,10 +131,19 @@ class ManagedProcess:
         deadline = time.monotonic() + timeout
         while not ready():
             if not self.alive:
-                raise NotReadyError(f"{self.name} ended with code {self.exit_code}\n{self.log_tail()}")
+                raise self.ended()
             if time.monotonic() > deadline:
-                raise NotReadyError(f"{self.name} was not ready after {timeout:g} s\n{self.log_tail()}")
+                raise self._not_ready(f"was not ready after {timeout:g} s", "or end other work on this machine")
             time.sleep(0.02)
+
+    def ended(self) -> NotReadyError:
+        """The error of a process that should be running, with the end of its log."""
+        return self._not_ready(f"ended with code {self.exit_code}", "and start again")
+
+    def _not_ready(self, fault: str, remedy: str) -> NotReadyError:
+        return NotReadyError(
+            f"{self.name} {fault}; correct the cause that {self.log} names, {remedy}\n{self.log_tail()}"
+        )
 
     def log_tail(self, lines: int = 25) -> str:
         """The end of the log, for a message."""

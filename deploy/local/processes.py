@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from deploy.local.managed_process import ManagedProcess, NotReadyError
+from deploy.local.managed_process import ManagedProcess
 from deploy.local.paths import LOGS, ROOT
 from deploy.local.ports import LOOPBACK
 
@@ -105,8 +105,7 @@ class Supervisor:
         """Raise `NotReadyError`, with the end of its log, if a process has ended unexpectedly."""
         for process in self.processes:
             if process.expected_to_run and not process.alive:
-                code = process.child.exit_code
-                raise NotReadyError(f"{process.name} ended with code {code}\n{process.child.log_tail()}")
+                raise process.child.ended()
 
     def stop(self) -> None:
         """Stop everything in reverse order. Idempotent."""

@@ -71,7 +71,7 @@ def test_killed_and_restarted_it_is_another_process_at_the_same_address(supervis
 
 def test_one_that_ends_before_it_is_ready_is_reported_with_its_log(supervisor: Supervisor) -> None:
     supervisor.start("server", ["-c", "raise SystemExit('DATABASE_URL: missing')"], port=free_port())
-    with pytest.raises(NotReadyError, match="server ended with code 1\nDATABASE_URL: missing"):
+    with pytest.raises(NotReadyError, match=r"server ended with code 1; correct the cause .*\nDATABASE_URL: missing"):
         supervisor.wait_ready()
 
 
