@@ -101,6 +101,6 @@ PICTURES = os.environ.get("PICTURES")
 
 
 async def picture(page: Page, name: str) -> None:
-    """Save a picture of the whole page if PICTURES=<folder> is set."""
+    """Save a picture of the whole page if PICTURES=<folder> is set; `contact_sheets` lays them out by folder."""
     if PICTURES:
         await page.screenshot(path=Path(PICTURES) / f"{name}.png", full_page=True)

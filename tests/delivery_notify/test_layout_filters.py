@@ -47,3 +47,9 @@ def test_markup_of_the_environment_is_not_escaped_twice() -> None:
 def test_each_paragraph_and_each_row_is_one_element() -> None:
     assert html_paragraphs("one\n\ntwo").count("<p ") == 2
     assert html_rows("a|1\nb|2").count("<tr>") == 2
+
+
+def test_a_quantity_stays_on_the_line_of_its_item() -> None:
+    assert "cup\u00a0×\u00a02<" in html_rows("Items|cup × 2")
+    assert "cup\u00a0×\u00a02<" in html_paragraphs("cup × 2")
+    assert text_rows("Items|cup × 2") == "Items: cup × 2"

@@ -11,11 +11,10 @@ from libs.common.events.values import Language, Reason
 from libs.common.http.signed_links import Purpose, SignedLinks
 from libs.common.web.colors import DEFAULT_COLOR, check_color
 from services.delivery_notify.rendering.renderer import Renderer
-from services.delivery_notify.rendering.shop import Shop
 from services.delivery_notify.rendering.texts.phrases import PHRASES
 from services.delivery_notify.settings import NotifySettings
 from tests.delivery_notify.conversation_driver import CALENDAR
-from tests.delivery_notify.rendered_notices import LINKS, RENDERER, sample_notice
+from tests.delivery_notify.rendered_notices import FRAMED_SHOP, LINKS, RENDERER, sample_notice
 
 
 def load_settings(**changes: Any) -> NotifySettings:
@@ -30,16 +29,6 @@ def load_settings(**changes: Any) -> NotifySettings:
             **changes,
         }
     )
-
-
-SHOP = Shop(
-    "さきだし商店",
-    person="お客様係 佐藤",
-    contact="03-0000-0000（平日 10時〜18時）",
-    url="https://shop.example",
-    logo_url="https://shop.example/logo.png",
-    color="#123456",
-)
 
 
 @pytest.mark.parametrize(
@@ -92,20 +81,20 @@ def test_several_notices_have_one_subject_that_names_the_shop() -> None:
     ],
 )
 def test_a_mail_ends_with_the_signature_of_the_shop(language: Language, lines: list[str]) -> None:
-    rendered = Renderer(CALENDAR, LINKS, SHOP).render(sample_notice("promised", language))
+    rendered = Renderer(CALENDAR, LINKS, FRAMED_SHOP).render(sample_notice("promised", language))
     assert rendered.text.strip().splitlines()[-4:] == lines
     assert "<br>\n".join(lines) in rendered.html
 
 
 def test_logo_and_colour_of_the_shop_frame_the_mail() -> None:
-    html = Renderer(CALENDAR, LINKS, SHOP).render(sample_notice("promised")).html
+    html = Renderer(CALENDAR, LINKS, FRAMED_SHOP).render(sample_notice("promised")).html
     assert '<img src="https://shop.example/logo.png" alt="さきだし商店"' in html
     assert "background:#123456" in html
     assert DEFAULT_COLOR not in html
 
 
 def test_markup_in_the_name_of_a_shop_is_text() -> None:
-    html = Renderer(CALENDAR, LINKS, replace(SHOP, name="<b>A & B</b>")).render(sample_notice("promised")).html
+    html = Renderer(CALENDAR, LINKS, replace(FRAMED_SHOP, name="<b>A & B</b>")).render(sample_notice("promised")).html
     assert "<b>A" not in html
 
 
@@ -165,6 +154,12 @@ def test_the_first_sentence_stands_beside_the_subject_in_a_list_of_mails() -> No
 
 @pytest.mark.parametrize("case", ["promised", "resolved"])
 def test_the_status_page_is_a_button_and_beside_a_choice_a_link(case: str) -> None:
-    button = r'<a href="https://shop\.example/after-sales/s/[^"]+" style="display:block'
+    button = r'<a href="https://shop\.example/after-sales/s/[^"]+" class="button"'
     assert re.search(button, RENDERER.render(sample_notice(case)).html)
     assert not re.search(button, RENDERER.render(sample_notice("choice, restock")).html)
+
+
+def test_beside_the_button_to_the_report_form_the_status_page_is_a_link() -> None:
+    html = RENDERER.render(sample_notice("change overtaken, cancel")).html
+    assert re.search(r'<a href="https://shop\.example/after-sales/r/[^"]+" class="button"', html)
+    assert re.search(r'<a href="https://shop\.example/after-sales/s/[^"]+" class="link"', html)

@@ -55,13 +55,13 @@ def first_paragraph(text: str) -> str:
 
 
 def html_paragraphs(text: str) -> Markup:
-    paragraphs = (f"{_PARAGRAPH}{paragraph}</p>\n" for paragraph in _split_paragraphs(_escaped(text)))
+    paragraphs = (f"{_PARAGRAPH}{_keep_quantities(paragraph)}</p>\n" for paragraph in _split_paragraphs(_escaped(text)))
     return Markup("".join(paragraphs))  # noqa: S704
 
 
 def html_rows(text: str) -> Markup:
     rows = (
-        f"<tr>{_LABEL}{label}</td>{_VALUE}{_linked(value, url)}</td></tr>\n"
+        f"<tr>{_LABEL}{label}</td>{_VALUE}{_linked(_keep_quantities(value), url)}</td></tr>\n"
         for label, value, url in _split_rows(_escaped(text))
     )
     return Markup(f"{_TABLE}\n{''.join(rows)}</table>")  # noqa: S704
@@ -70,6 +70,11 @@ def html_rows(text: str) -> Markup:
 def _linked(value: str, url: str) -> str:
     """Both are escaped already."""
     return f'<a href="{url}" class="link" style="color:inherit">{value}</a>' if url else value
+
+
+def _keep_quantities(text: str) -> str:
+    """Keep a quantity on the line of its item."""
+    return text.replace(" × ", "\u00a0×\u00a0")
 
 
 def _escaped(text: str) -> str:
