@@ -18,7 +18,7 @@ from tests.intake.test_photos import picture as photo
 PHONE: ViewportSize = {"width": 390, "height": 844}
 TEXTS = {
     "en": ("Order number", "Postcode of the delivery address", "Open my order", "It does not work", "Photos", "Send"),
-    "ja": ("ご注文番号", "お届け先の郵便番号", "ご注文をひらく", "壊れている", "写真", "送る"),
+    "ja": ("ご注文番号", "お届け先の郵便番号", "ご注文を開く", "壊れている", "写真", "送る"),
     "de": (
         "Bestellnummer",
         "Postleitzahl der Lieferadresse",
