@@ -172,7 +172,7 @@ async def test_another_item_is_taken(live: Live) -> None:
     link = await ask(live, Language.EN)
     form = {"choice": "change", "change": "item", "requested_sku": "the blue one"}
     page = await live.client.post(link, data=form, follow_redirects=True)
-    assert "We noted the item" in page.text
+    assert "We have noted the item" in page.text
     assert ["the blue one" in event for event in await decisions(live)] == [True]
 
 

@@ -137,7 +137,7 @@ def test_the_variant_that_was_chosen_is_chosen_in_the_form_that_is_shown_again()
 def test_the_page_promises_the_variant_and_no_check_of_its_price() -> None:
     answered = {"status": QuestionStatus.ANSWERED, "answer": Choice.CHANGE, "change": ChangeSubject.ITEM}
     html = page(Question(**{**vars(QUESTION), **answered}))
-    assert "We noted the item you chose and will send it to you." in html
+    assert "We have noted the item you chose and will send it to you." in html
 
 
 @pytest.fixture
@@ -160,7 +160,7 @@ async def test_a_variant_chosen_on_the_page_becomes_a_decision_with_its_sku(live
     link = await ask(live, WHITE, variant)
     form = {"choice": "change", "change": "item", "requested_sku": variant.sku}
     answered = await live.client.post(link, data=form, follow_redirects=True)
-    assert "We noted the item you chose" in answered.text
+    assert "We have noted the item you chose" in answered.text
     assert [f'"{variant.sku}"' in event for event in await decisions(live)] == [True]
 
 

@@ -111,7 +111,7 @@ async def test_the_form_lists_the_issues_of_the_order_with_their_status_pages(do
     form = await visitor.client.get(f"/{(await visitor.look_up()).headers['location']}")
     (status,) = re.findall(r'href="http://service(/s/[^"]+)"', form.text)
     page = await visitor.client.get(f"{status}?lang=en")
-    assert (page.status_code, "Take it back" in page.text) == (200, True)
+    assert (page.status_code, "Withdraw" in page.text) == (200, True)
 
 
 WRONG = [(ORDER, "150-0002"), (ORDER, "eve@example.jp"), ("O-9999", POSTCODE), ("O-9999", MAIL), (ORDER, "-")]
