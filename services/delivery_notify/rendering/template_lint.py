@@ -157,8 +157,12 @@ def _law_faults(
 
 
 def _contains(rendered: RenderedMessage, text: str) -> bool:
-    """Return true if both parts contain the text; in HTML as the environment escapes it."""
-    return text in rendered.text and str(escape(text)) in rendered.html
+    """Return true if both parts contain the text; in HTML as the environment escapes it, with any kind of blank."""
+    return text in rendered.text and _plain_blanks(str(escape(text))) in _plain_blanks(rendered.html)
+
+
+def _plain_blanks(html: str) -> str:
+    return html.replace("\u00a0", " ")
 
 
 @cache
