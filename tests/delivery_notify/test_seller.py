@@ -5,7 +5,7 @@ import pytest
 from libs.common.events.values import Language
 from services.delivery_notify.rendering.renderer import Renderer
 from services.delivery_notify.rendering.shop import Shop
-from services.delivery_notify.rendering.template_lint import check
+from services.delivery_notify.rendering.template_lint import lint
 from services.delivery_notify.rendering.template_samples import sample_content
 from tests.delivery_notify.conversation_driver import CALENDAR
 from tests.delivery_notify.rendered_notices import LINKS
@@ -29,4 +29,4 @@ def test_other_notices_do_not_contain_the_sellers_telephone(language: Language) 
 
 
 def test_our_templates_pass_the_linter_with_a_seller() -> None:
-    check(Renderer(CALENDAR, LINKS, SHOP))
+    assert lint(Renderer(CALENDAR, LINKS, SHOP)) == []

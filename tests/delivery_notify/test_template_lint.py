@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from jinja2 import meta
 from pydantic import SecretStr
 
 from libs.common.events.notices import NoticeKind
@@ -48,6 +49,12 @@ def test_a_shop_may_replace_a_template(tmp_path: Path) -> None:
     assert lint(renderer) == []
     rendered = renderer.render(sample_notice("order delayed", Language.EN))
     assert rendered.subject.startswith("[さきだし商店] Your parcel leaves on")
+
+
+def test_no_notice_of_ours_contains_another_so_a_shops_notice_is_checked_alone() -> None:
+    notices = {f"{language}/{kind}.jinja" for language in Language for kind in NoticeKind}
+    contained = {name for file in notices for name in meta.find_referenced_templates(RENDERER.parse(file)) if name}
+    assert contained & notices == set()
 
 
 def test_a_template_contains_text_and_never_markup(tmp_path: Path) -> None:
