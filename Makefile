@@ -8,7 +8,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 STAMP := $(VENV)/.locked
 DEMO_VENV := .venv-demo
-WORKERS ?= 2
+WORKERS ?= 3
 PYTHONS := $(if $(PYTHON),$(PYTHON),$(shell type -ap python3 python3.14 python3.13 python3.12 python3.11))
 COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	--no-emit-index-url --custom-compile-command 'make lock' $(if $(UPGRADE),--upgrade)
