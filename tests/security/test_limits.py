@@ -5,6 +5,7 @@ from pathlib import Path
 import httpx
 import pytest
 from fastapi import FastAPI
+from starlette.routing import Mount
 
 from libs.common.events.json_text import well_formed
 from libs.common.http import body_limit
@@ -52,6 +53,10 @@ async def test_no_address_talks_a_call_out_of_its_limit(intake: FastAPI, path: s
 )
 async def test_an_upload_is_asked_who_it_is_before_it_is_read(intake: FastAPI, path: str, status: int) -> None:
     assert await status_of(intake, path) == status
+
+
+async def test_an_upload_keeps_its_own_limit_where_the_service_is_mounted_below_a_path(intake: FastAPI) -> None:
+    assert await status_of(FastAPI(routes=[Mount("/intake", intake)]), "/intake/v1/photos") == 401
 
 
 @pytest.mark.parametrize(("path", "received"), [("/text", "a\ufffdb"), ("/signed", "a\0b")])

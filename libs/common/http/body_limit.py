@@ -36,7 +36,7 @@ class BodyLimitMiddleware:
         self._signed = frozenset(signed)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or any(path.match(scope["path"]) for path in self._uploads):
+        if scope["type"] != "http" or any(path.match(_route(scope)) for path in self._uploads):
             await self.app(scope, receive, send)
             return
         try:
@@ -60,7 +60,7 @@ class BodyLimitMiddleware:
 
     def _repaired(self, scope: Scope, body: bytes) -> bytes:
         """Return JSON with U+FFFD for half characters and NUL."""
-        return self._repair(body) if _is_json(scope) and scope["path"] not in self._signed else body
+        return self._repair(body) if _is_json(scope) and _route(scope) not in self._signed else body
 
 
 async def _read_body(receive: Receive) -> bytes | None:
@@ -73,6 +73,12 @@ async def _read_body(receive: Receive) -> bytes | None:
         body += message.get("body", b"")
         more = message.get("more_body", False)
     return bytes(body)
+
+
+def _route(scope: Scope) -> str:
+    """Return the path as the routes see it, without that of a mount."""
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", ""))
 
 
 def _is_json(scope: Scope) -> bool:
