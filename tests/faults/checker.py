@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -15,9 +15,13 @@ from deploy.verification.evidence import DatabaseEvidence, Fact, History
 from deploy.verification.verdict import Check, Verdict, Violation, run_check, violation
 from libs.common.messaging.dead_letters import DeadLetterReason
 from libs.common.messaging.rejections import is_kept_elsewhere
+from tests.faults.evidence_store import stored_photos
+from tests.faults.partner_directory import WEBHOOKS
 from tests.faults.poison import POISON_HEADER
 from tests.faults.subscriptions import SubscribedType
 from tests.faults.system import FaultSystem
+from tests.faults.webhook_checks import taken_events_published, webhooks_delivered
+from tests.faults.webhook_receiver import Identity, received
 
 RecordPosition = tuple[str, int, int]
 
@@ -35,6 +39,13 @@ class FaultEvidence:
     accepted_mails: Mapping[str, int] = field(default_factory=dict)
     group_ids: Mapping[str, str] = field(default_factory=dict)
     """Of notices that were sent in one mail with others: the id of that mail."""
+    webhooks: Mapping[str, Sequence[Identity]] = field(default_factory=dict)
+    """Accepted webhooks by partner, in the order of their arrival; of a partner without an entry none is expected."""
+    taken: Collection[Identity] = ()
+    """Events that partners sent over HTTP and that were answered 202."""
+    photos: Collection[str] = ()
+    """SHA-256 of photos whose upload was answered 201."""
+    stored_photos: Mapping[str, str] = field(default_factory=dict)
 
 
 async def read_evidence(
@@ -44,8 +55,11 @@ async def read_evidence(
     subscribed: Sequence[SubscribedType],
     *,
     fault_free: bool = False,
+    taken: Collection[Identity] = (),
+    photos: Collection[str] = (),
+    webhooks: bool = True,
 ) -> FaultEvidence:
-    """Read all topics and databases."""
+    """Read all topics and databases. Without `webhooks` no partner is subscribed to any."""
     whole = await read_history(system.servers, system.prefix, system.databases, zone, system.clock.now())
     whole.ledger, whole.roots = ledger, system.roots
     poison = [fact for fact in whole.facts if POISON_HEADER in fact.headers]
@@ -58,7 +72,23 @@ async def read_evidence(
     }
     mails = system.infrastructure.mail.accepted
     groups = await _read_group_ids(system.databases["delivery_notify"])
-    return FaultEvidence(history, poison, inbox_keys, subscribed, system.prefix, fault_free, mails, groups)
+    hooks = received(system.infrastructure.webhooks, system.name)
+    arrived = {partner: hooks.get(partner, ()) for partner in WEBHOOKS} if webhooks else {}
+    stored = stored_photos(system.infrastructure.evidence, system.name)
+    return FaultEvidence(
+        history,
+        poison,
+        inbox_keys,
+        subscribed,
+        system.prefix,
+        fault_free,
+        mails,
+        groups,
+        arrived,
+        taken,
+        photos,
+        stored,
+    )
 
 
 def _is_service_log(name: str) -> bool:
@@ -114,6 +144,9 @@ def _delivery_checks(evidence: FaultEvidence) -> list[tuple[str, Check]]:
         ("consumed_once", lambda _: _consumed_once(evidence)),
         *([("no_duplicates", lambda _: _no_duplicates(evidence))] if evidence.fault_free else []),
         ("mails_arrived", lambda _: _mails_arrived(evidence)),
+        ("webhooks_delivered", lambda history: webhooks_delivered(history, WEBHOOKS, evidence.webhooks)),
+        ("taken_events_published", lambda history: taken_events_published(history, evidence.taken)),
+        ("photos_kept", lambda _: _photos_kept(evidence)),
         ("poison_dead_lettered_once", lambda _: _poison_dead_lettered_once(evidence)),
     ]
 
@@ -158,6 +191,13 @@ def _mails_arrived(evidence: FaultEvidence) -> Iterator[Violation]:
         notice_id = sent.data["notice_id"]
         if sent.data["channel"] == "email" and evidence.group_ids.get(notice_id, notice_id) not in arrived:
             yield violation(f"notice {notice_id}: sent, and no mail server accepted it", sent)
+
+
+def _photos_kept(evidence: FaultEvidence) -> Iterator[Violation]:
+    """Each photo whose upload was answered 201 is in the evidence store, with the content that its name states."""
+    for sha256 in sorted(evidence.photos):
+        if (found := evidence.stored_photos.get(sha256)) != sha256:
+            yield Violation(f"photo {sha256}: taken, and " + ("damaged" if found else "not in the evidence store"))
 
 
 def _poison_dead_lettered_once(evidence: FaultEvidence) -> Iterator[Violation]:

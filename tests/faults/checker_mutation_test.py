@@ -7,7 +7,7 @@ Each scenario brings about the step or the moment at which its mutant differs fr
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,13 +21,15 @@ from deploy.local.process_guard import exit_on_signals
 from deploy.verification.verdict import Verdict
 from libs.common.decisions.ids import derived_id
 from libs.common.events.storefront import IssueSubmitted
-from libs.common.events.topics import SERVICES
+from libs.common.events.topics import ALL_SERVICES
 from libs.common.events.values import LineQuantity, Reason
 from libs.common.runtime.in_flight import ConsumerLag
 from tests.faults import workload
 from tests.faults.asyncio_noise import silence_disconnect_errors
 from tests.faults.checker import read_evidence, verdicts
 from tests.faults.corrections import Correction, NamedEvent
+from tests.faults.customers import photo_of
+from tests.faults.partner_service import PartnerClient
 from tests.faults.partners import FaultPartners
 from tests.faults.publisher import OutgoingRecord, RetryingPublisher, record_of
 from tests.faults.quiescence import Quiescence
@@ -46,7 +48,11 @@ QUIESCENCE_SECONDS, DEATH_SECONDS = 60.0, 45.0
 
 @dataclass(frozen=True, slots=True)
 class MutationScenario:
-    """`mutant` is empty for correct code. `dies_at` is the step at which the process ends once."""
+    """`mutant` is empty for correct code. `dies_at` is the step at which the process ends once.
+
+    `over_http`: the payment provider answers over HTTP, a customer adds a photo, and all partners get webhooks at the
+    end, of which the first are refused.
+    """
 
     name: str
     mutant: str = ""
@@ -57,6 +63,7 @@ class MutationScenario:
     repeats_delivery: bool = False
     reason: Reason = Reason.DEFECTIVE
     correction: Correction = Correction.NONE
+    over_http: bool = False
 
 
 SCENARIOS = (
@@ -75,6 +82,14 @@ SCENARIOS = (
         reason=Reason.CHANGED_MIND,
         correction=Correction.UNIT_REFUNDED,
     ),
+    MutationScenario("unsubscribed", "refund_unsubscribed", "consumed_once", correction=Correction.UNIT_REFUNDED),
+    MutationScenario("right_over_http", reason=Reason.CHANGED_MIND, over_http=True),
+    MutationScenario("webhooks_unordered", "webhooks_unordered", "webhooks_delivered", over_http=True),
+    MutationScenario("webhooks_lost", "webhooks_never_repeated", "webhooks_delivered", over_http=True),
+    MutationScenario(
+        "taken_lost", "taken_unpublished", "taken_events_published", reason=Reason.CHANGED_MIND, over_http=True
+    ),
+    MutationScenario("photos_lost", "photos_unwritten", "photos_kept", over_http=True),
     MutationScenario("unordered", "unordered_retry", "in_order_per_issue", ("failing_first",)),
 )
 
@@ -91,18 +106,51 @@ async def run_scenario(
         subscribed = all_subscriptions()
         publisher = RetryingPublisher(running.servers, running.prefix)
         lag = ConsumerLag(running.servers, running.prefix, [(each.service, each.topic) for each in subscribed])
-        partners = FaultPartners(running, publisher, SEED, zone, orderly=True, plain=True)
+        client = PartnerClient(running) if scenario.over_http else None
+        partners = FaultPartners(running, publisher, SEED, zone, orderly=True, plain=True, over_http=client)
         listening = asyncio.create_task(partners.run())
         try:
             quiescence = Quiescence(running, {"answers": lambda: partners.in_flight}, lag)
             ledger = await _publish_workload(running, publisher, quiescence, scenario)
+            photos = await _use_http(client, quiescence) if client else ()
         finally:
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)
             await publisher.stop()
             await lag.close()
-        evidence = await read_evidence(running, zone, ledger, subscribed, fault_free=not scenario.dies_at)
+        evidence = await read_evidence(
+            running,
+            zone,
+            ledger,
+            subscribed,
+            fault_free=not scenario.dies_at,
+            taken=client.taken if client else (),
+            photos=photos,
+            webhooks=scenario.over_http,
+        )
         return await asyncio.to_thread(verdicts, evidence)
+
+
+async def _use_http(client: PartnerClient, quiescence: Quiescence) -> Collection[str]:
+    """Send all webhooks, which are refused at first, and a photo; returns the hashes of the photos that were taken."""
+    running = client.system
+    receiver = running.infrastructure.webhooks
+    receiver.refuse(True, only=running.name)
+    await client.subscribe(after=0)
+    async with asyncio.timeout(QUIESCENCE_SECONDS):
+        while not receiver.refused_at(running.name):
+            await asyncio.sleep(0.1)
+    receiver.refuse(False, only=running.name)
+    await client.resume()
+    await quiescence.wait(QUIESCENCE_SECONDS)
+    async with httpx.AsyncClient(timeout=30) as http:
+        url = f"{running.replicas['intake'][0].url}/v1/photos"
+        files = {"photos": ("photo.jpg", photo_of(1), "image/jpeg")}
+        headers = {"Authorization": f"Bearer {running.keys['storefront']}"}
+        answer = await http.post(url, files=files, headers=headers)
+    if answer.status_code != 201:
+        raise RuntimeError(f"the photo was refused: {answer.text}")
+    return [each["sha256"] for each in answer.json()["photos"]]
 
 
 def _start_single_process(running: FaultSystem, scenario: MutationScenario) -> None:
@@ -118,7 +166,7 @@ def _start_single_process(running: FaultSystem, scenario: MutationScenario) -> N
     env = {"SINGLE_PROCESS": request, **({"FAILPOINT": scenario.dies_at} if scenario.dies_at else {})}
     name = f"single-process-{running.started}"
     process = running.supervisor.start(name, ["-m", "tests.faults.single_process"], env, port)
-    for service in SERVICES:
+    for service in ALL_SERVICES:
         replica = Replica(service, process, running.clock, path=f"/{service}")
         running.replicas.setdefault(service, []).append(replica)
 

@@ -7,9 +7,11 @@ import asyncio
 import random
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from io import BytesIO
 from typing import Any
 
 import httpx
+from PIL import Image
 
 from deploy.demo.partners.page_forms import answers_on
 from libs.common.events.storefront import IssueWithdrawn
@@ -59,6 +61,14 @@ async def _until_answered(
                 return answer
         await asyncio.sleep(PAUSE)
     return answer
+
+
+def photo_of(number: int) -> bytes:
+    """A small JPEG whose content is another for each number."""
+    picture = Image.new("RGB", (64, 64), (number % 256, number // 256 % 256, 90))
+    content = BytesIO()
+    picture.save(content, "JPEG")
+    return content.getvalue()
 
 
 def withdrawal(order_id: str, customer_id: str, issue_id: str, now: datetime) -> IssueWithdrawn:

@@ -8,7 +8,7 @@ import itertools
 import random
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -19,7 +19,7 @@ from libs.common.decisions.ids import derived_id
 from libs.common.events.storefront import IssueSubmitted
 from tests.faults import workload
 from tests.faults.corrections import Correction, NamedEvent
-from tests.faults.customers import withdrawal
+from tests.faults.customers import photo_of, withdrawal
 from tests.faults.publisher import RetryingPublisher, record_of
 from tests.faults.system import FaultSystem
 from tests.faults.workload import SimulatedPurchase
@@ -32,7 +32,9 @@ MAX_CONCURRENT_CALLS = 32
 
 @dataclass
 class LoadDriver:
-    """`ledger` and `counts` are read by the checker and the report; `in_flight` counts unfinished purchases."""
+    """`ledger`, `counts` and `photos` (SHA-256 of those that were taken) are read by the checker and the report;
+    `in_flight` counts unfinished purchases.
+    """
 
     system: FaultSystem
     publisher: RetryingPublisher
@@ -41,6 +43,7 @@ class LoadDriver:
     per_second: float
     ledger: list[dict[str, Any]] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
+    photos: set[str] = field(default_factory=set)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _calls: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_CONCURRENT_CALLS))
 
@@ -88,6 +91,8 @@ class LoadDriver:
             await self._report(bought, f"{key}-again", http)
         if bought.shared_box:
             await self._report(bought, f"{key}-second", http, bought.quantity - bought.reported)
+        if bought.photographed:
+            await self._photograph(bought, key, http)
         if bought.withdrawn:
             await self._withdraw(bought, key, http, by_kafka=rng.random() < 0.5)
         await asyncio.sleep(rng.uniform(*CORRECTION_DELAY))
@@ -95,9 +100,7 @@ class LoadDriver:
 
     async def _withdraw(self, bought: SimulatedPurchase, key: str, http: httpx.AsyncClient, *, by_kafka: bool) -> None:
         """Take the report back, by event or by HTTP, if its issue is known."""
-        issue_id = next(
-            (str(entry["issue_id"]) for entry in self.ledger if entry["key"] == key and entry.get("issue_id")), ""
-        )
+        issue_id = self._issue_of(key)
         if not issue_id:
             return
         self.counts["withdrawals"] += 1
@@ -109,6 +112,23 @@ class LoadDriver:
             return
         headers, body = {"Idempotency-Key": f"{key}-withdraw"}, {"customer_id": bought.reporting_account}
         await self._post_until_answered(http, f"/v1/issues/{issue_id}/withdraw", body, headers)
+
+    def _issue_of(self, key: str) -> str:
+        known = (str(entry["issue_id"]) for entry in self.ledger if entry["key"] == key and entry.get("issue_id"))
+        return next(known, "")
+
+    async def _photograph(self, bought: SimulatedPurchase, key: str, http: httpx.AsyncClient) -> None:
+        """Add a photo to the report, repeated until the evidence store has it or the issue takes no more."""
+        issue_id = self._issue_of(key)
+        if not issue_id:
+            return
+        path, picture = f"/v1/issues/{issue_id}/photos", photo_of(bought.number)
+        answer = await self._until_answered(
+            lambda url: http.post(url + path, files={"photos": ("photo.jpg", picture, "image/jpeg")})
+        )
+        self.counts[f"photos answered {answer.status_code}"] += 1
+        if answer.status_code == 201:
+            self.photos.update(each["sha256"] for each in answer.json()["photos"])
 
     async def _publish(self, bought: SimulatedPurchase, events: Iterable[NamedEvent], rng: random.Random) -> None:
         """Publish events of an order; some of them are published twice."""
@@ -144,24 +164,25 @@ class LoadDriver:
     async def _post_until_answered(
         self, http: httpx.AsyncClient, path: str, body: object, headers: dict[str, str]
     ) -> httpx.Response:
+        return await self._until_answered(lambda url: http.post(url + path, json=body, headers=headers))
+
+    async def _until_answered(self, call: Callable[[str], Awaitable[httpx.Response]]) -> httpx.Response:
         answer, pause = None, PAUSE
         while answer is None:
             async with self._calls:
-                answer = await self._post(http, path, body, headers)
+                answer = await self._try(call)
             if answer is None:
                 await asyncio.sleep(pause)
                 pause = min(MAX_PAUSE, pause * 2)
         return answer
 
-    async def _post(
-        self, http: httpx.AsyncClient, path: str, body: object, headers: dict[str, str]
-    ) -> httpx.Response | None:
+    async def _try(self, call: Callable[[str], Awaitable[httpx.Response]]) -> httpx.Response | None:
         """The final answer, or None where the same call must be repeated."""
         replicas = self.system.running("intake")
         if not replicas:
             return None
         try:
-            answer = await http.post(random.choice(replicas).url + path, json=body, headers=headers)
+            answer = await call(random.choice(replicas).url)
         except httpx.HTTPError:
             self.counts["calls_repeated"] += 1
             return None

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -13,6 +14,8 @@ from aiokafka.errors import KafkaError
 from libs.common.events.envelope import TRACE_HEADERS
 from libs.common.events.topics import Topic
 from libs.common.messaging.partitions import partitions_of
+
+ASSIGN_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,7 @@ class Listener:
     topics: Sequence[Topic]
     lag: int = 0
     _offsets: dict[TopicPartition, int] = field(default_factory=dict)
+    _assign_at: float = 0.0
     _seen: set[tuple[str, str]] = field(default_factory=set)
 
     async def listen(self) -> AsyncIterator[TopicEvent]:
@@ -45,8 +49,8 @@ class Listener:
             )
             try:
                 await consumer.start()
-                await self._assign(consumer)
                 while True:
+                    await self._assign_new(consumer)
                     for event in await self._fetch(consumer):
                         yield event
             except (KafkaError, OSError):
@@ -55,10 +59,17 @@ class Listener:
                 with suppress(Exception):  # it may be in any state and is discarded
                     await consumer.stop()
 
-    async def _assign(self, consumer: Any) -> None:
-        consumer.assign(await partitions_of(consumer, self.topics, self.prefix))
-        for partition, offset in self._offsets.items():
-            consumer.seek(partition, offset)
+    async def _assign_new(self, consumer: Any) -> None:
+        """Assign all partitions, and again when there are more; asks the broker every `ASSIGN_SECONDS`."""
+        now = time.monotonic()
+        if consumer.assignment() and now < self._assign_at:
+            return
+        self._assign_at = now + ASSIGN_SECONDS
+        found = await partitions_of(consumer, self.topics, self.prefix)
+        if set(found) != consumer.assignment():
+            consumer.assign(found)
+            for partition, offset in self._offsets.items():
+                consumer.seek(partition, offset)
 
     async def _fetch(self, consumer: Any) -> list[TopicEvent]:
         batches = await consumer.getmany(timeout_ms=200)

@@ -7,6 +7,7 @@ provocation is no mutant: it brings about the moment in which a mutant differs, 
 import asyncio
 from collections.abc import Callable, Collection, Sequence
 from contextvars import ContextVar
+from types import SimpleNamespace
 from typing import Any
 
 from libs.common.events.envelope import Payload
@@ -18,6 +19,9 @@ from libs.common.messaging.failpoints import failpoint
 from libs.common.messaging.rebalance import GivenBack, Records
 from libs.common.postgres.pool import ConflictError
 from libs.common.runtime import kafka_reader
+from services.intake.evidence.storage import EvidenceFiles
+from services.partners.domain.retry_ladder import AttemptResult
+from services.partners.store import deliveries, received
 from services.returns.domain import ledger_decisions
 
 Change = Callable[[], None]
@@ -124,6 +128,49 @@ def _replace_handler(event: type[Payload]) -> None:
     handlers[event] = lambda *_: None
 
 
+def refund_unsubscribed() -> None:
+    """Loyalty does not subscribe to a type that its document promises to consume."""
+    right = kafka_reader.KafkaReader.subscribe
+
+    def subscribe(self: Any, aggregate: Any, payload_types: Sequence[type[Payload]], promptly: Any) -> None:
+        forgotten = OrderRefunded if aggregate.name == "orders" and self._service == "loyalty" else None
+        right(self, aggregate, [each for each in payload_types if each is not forgotten], promptly)
+
+    _replace(kafka_reader.KafkaReader, "subscribe", subscribe)
+
+
+def webhooks_unordered() -> None:
+    """Events are sent without waiting for earlier ones of their key, the newest of all first."""
+    claim = deliveries._CLAIM
+    start, end = claim.index("AND NOT EXISTS"), claim.index("ORDER BY d.position LIMIT")
+    newest = "ORDER BY d.position DESC LIMIT least(1, $2)"
+    wrong = claim[:start] + claim[end:].replace("ORDER BY d.position LIMIT $2", newest, 1)
+    _replace(deliveries, "_CLAIM", wrong)
+
+
+def webhooks_never_repeated() -> None:
+    """Any answer counts as delivered, also a refusal."""
+    _replace(AttemptResult, "is_delivered", True)
+
+
+def taken_unpublished() -> None:
+    """Events of partners are answered 202, and their outbox rows are not written."""
+
+    async def write(conn: Any, rows: Any) -> None:
+        """Drop the events of partners; the outbox of the other services stays as it is."""
+
+    _replace(received, "outbox", SimpleNamespace(write=write, OutboxRow=outbox.OutboxRow))
+
+
+def photos_unwritten() -> None:
+    """A photo is answered before it is in the evidence store, and never written."""
+
+    async def put(self: Any, prepared: Any) -> None:
+        """Write nothing."""
+
+    _replace(EvidenceFiles, "put", put)
+
+
 def failing_first() -> None:
     """Provocation: each batch fails at its first attempt with a transient error."""
     right = Consumer._transact
@@ -167,6 +214,11 @@ MUTANTS: dict[str, Change] = {
         unordered_retry,
         changes_ignored,
         shop_refunds_ignored,
+        refund_unsubscribed,
+        webhooks_unordered,
+        webhooks_never_repeated,
+        taken_unpublished,
+        photos_unwritten,
     )
 }
 PROVOCATIONS: dict[str, Change] = {change.__name__: change for change in (failing_first, slow_relay)}

@@ -13,11 +13,12 @@ import asyncpg
 from deploy.local.kafka import Broker
 from deploy.local.managed_process import ManagedProcess, NotReadyError
 from deploy.local.postgres import Postgres
-from libs.common.events.topics import SERVICES
+from libs.common.events.topics import ALL_SERVICES
+from tests.faults import server_faults
 from tests.faults.disk import NoDiskError
 from tests.faults.next_release import add_columns
 from tests.faults.replica import Replica, limit_memory
-from tests.faults.schedule import KAFKA, MAIL, FaultKind, InjectedFault
+from tests.faults.schedule import EVIDENCE, KAFKA, MAIL, WEBHOOKS, FaultKind, InjectedFault
 from tests.faults.system import FaultSystem
 
 STEP_SECONDS, START_SECONDS = 25.0, 60.0
@@ -81,7 +82,10 @@ class Nemesis:
             FaultKind.RESTART: self._restart_server,
             FaultKind.CRASH: self._restart_server,
             FaultKind.DISK_FULL: self._fill_disk,
-            FaultKind.BUSY: self._refuse_mails,
+            FaultKind.BUSY: self._refuse,
+            FaultKind.LATE: self._delay,
+            FaultKind.SLOW_FSYNC: self._slow_fsync,
+            FaultKind.PARTITION: self._add_partition,
         }
 
     # --- services -----------------------------------------------------------------------------------------------
@@ -198,6 +202,8 @@ class Nemesis:
         servers: dict[str, Broker | Postgres | ManagedProcess] = {
             KAFKA: infrastructure.broker,
             MAIL: infrastructure.mail.process,
+            WEBHOOKS: infrastructure.webhooks.process,
+            EVIDENCE: infrastructure.evidence.process,
         }
         return servers.get(fault.target, infrastructure.postgres)
 
@@ -216,6 +222,29 @@ class Nemesis:
         )
         await asyncio.sleep(fault.seconds)
         await asyncio.to_thread(server.start)
+
+    async def _refuse(self, fault: InjectedFault) -> None:
+        if fault.target == MAIL:
+            await self._refuse_mails(fault)
+        else:
+            await server_faults.refuse(self.system, fault)
+            self._count_hits()
+
+    async def _delay(self, fault: InjectedFault) -> None:
+        await server_faults.delay(self.system, fault)
+        self._count_hits()
+
+    def _count_hits(self) -> None:
+        self.injected |= server_faults.hits(self.system)
+
+    async def _slow_fsync(self, fault: InjectedFault) -> None:
+        self.injected.update(slow_fsyncs=await server_faults.slow_fsync(self.system, fault))
+
+    async def _add_partition(self, fault: InjectedFault) -> None:
+        if await server_faults.add_partition(self.system, fault.detail):
+            self.injected.update(partitions_added=1)
+        else:
+            self.log(f"        no partition added to {fault.detail}: Kafka has another fault")
 
     async def _refuse_mails(self, fault: InjectedFault) -> None:
         mail = self.system.infrastructure.mail
@@ -258,13 +287,18 @@ class Nemesis:
         mail.process.resume()
         if not mail.process.alive:
             mail.process.start()
+        for peer in (self.system.infrastructure.webhooks, self.system.infrastructure.evidence):
+            peer.heal()
+        self._count_hits()
+        if self.system.infrastructure.slow_fsync:
+            self.system.infrastructure.slow_fsync.wait(0)
         for proxy in self.system.infrastructure.links.values():
             proxy.heal()
         for server in (self.system.infrastructure.broker, self.system.infrastructure.postgres):
             server.resume()
             if server.process and not server.process.alive:
                 await asyncio.to_thread(server.start)
-        for service in SERVICES:
+        for service in ALL_SERVICES:
             while len(self.system.replicas.get(service, ())) > 1:
                 await asyncio.to_thread(self.system.remove_replica, service)
             for replica in self.system.replicas.get(service, ()):

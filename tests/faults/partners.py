@@ -20,6 +20,7 @@ from libs.common.events.envelope import Payload
 from tests.faults import answers, boxes, customers, payment_answers, warehouse_answers, workload
 from tests.faults.answers import EvenRandom
 from tests.faults.listener import Listener, TopicEvent
+from tests.faults.partner_service import PartnerClient
 from tests.faults.publisher import RetryingPublisher, record_of
 from tests.faults.replica import Replica
 from tests.faults.system import LINK_SECRET, FaultSystem
@@ -28,6 +29,7 @@ ANSWERED_TOPICS = (topics.WAREHOUSE_ORDERS, topics.CARRIER_ORDERS, topics.PAYMEN
 QUICK, SLOW = (0.0, 0.4), (2.0, 12.0)
 SLOW_SHARE = 0.08
 SHARED_BOX_SECONDS = 8.0
+HTTP_SHARE = 0.6
 
 
 @dataclass
@@ -42,6 +44,7 @@ class FaultPartners:
     zone: ZoneInfo
     orderly: bool = False
     plain: bool = False
+    over_http: PartnerClient | None = None
     counts: Counter[str] = field(default_factory=Counter)
     _attempts: Counter[str] = field(default_factory=Counter)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -152,15 +155,19 @@ class FaultPartners:
 
     async def _publish(self, event: TopicEvent, planned: answers.PartnerAnswers, rng: random.Random) -> None:
         moment = self.system.clock.now()
+        is_sent_over_http = event.type == "refund.requested" and rng.random() < HTTP_SHARE
         for answer in planned:
             slow = not self.orderly and rng.random() < SLOW_SHARE
             self.counts.update(delayed=int(slow))
             await asyncio.sleep(rng.uniform(*(SLOW if slow else QUICK)))
             event_id = str(derived_id("faults", event.id, answer.name))
             payload = self._published.setdefault(event_id, answer.payload)  # a repeat is equal, also its times
-            await self.publisher.publish(
-                record_of(payload, event_id, "/faults/partner", moment, event.trace, key=event.key)
-            )
+            record = record_of(payload, event_id, "/faults/partner", moment, event.trace, key=event.key)
+            if is_sent_over_http and self.over_http:
+                await self.over_http.send("bank", record)
+                self.counts["events over HTTP"] += 1
+            else:
+                await self.publisher.publish(record)
 
     async def _choose(self, event: TopicEvent, rng: random.Random) -> None:
         """Most customers answer a question soon; the others leave it to its deadline."""

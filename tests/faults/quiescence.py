@@ -12,7 +12,9 @@ import httpx
 from aiokafka.errors import KafkaError
 
 from deploy.local.pending_work import PendingWork, next_notice
+from libs.common.events.topics import GATEWAY
 from libs.common.runtime.in_flight import ConsumerLag, DatabaseWork
+from tests.faults.partner_directory import pending_webhooks
 from tests.faults.replica import Replica
 from tests.faults.system import FaultSystem
 
@@ -118,6 +120,8 @@ class Quiescence:
             work.add(f"{service}: replaying", open_work.replaying)
             work.add(f"{service}: timer due", open_work.due_timers)
             work.due(f"{service}: timer due", open_work.next_timer_at)
+            if service == GATEWAY:
+                work.add(f"{service}: webhooks", await pending_webhooks(conn))
             if service == "delivery_notify":
                 work.due(f"{service}: notice due", await next_notice(conn, include_leased=False))
         finally:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from deploy.verification.verdict import Verdict
-from libs.common.events.topics import SERVICES
+from libs.common.events.topics import ALL_SERVICES
 from libs.common.messaging.failpoints import STEPS
 from libs.common.runtime.in_flight import ConsumerLag
 from tests.faults import smoke_schedule
@@ -17,6 +17,7 @@ from tests.faults.checker import FaultEvidence, read_evidence, verdicts
 from tests.faults.driver import LoadDriver
 from tests.faults.nemesis import Nemesis
 from tests.faults.options import FaultOptions
+from tests.faults.partner_service import PartnerClient
 from tests.faults.partners import FaultPartners
 from tests.faults.poison import Poisoner
 from tests.faults.publisher import RetryingPublisher
@@ -27,13 +28,23 @@ from tests.faults.subscriptions import all_subscriptions
 from tests.faults.system import FaultSystem
 
 SERVICES_WITH_COMMANDS = ("intake", "returns")
-SERVICE_STEPS = {"delivery_notify": ("notices_claimed", "notices_sent", "notices_recording", "notices_recorded")}
-STEPS_BY_SERVICE = {
-    name: tuple(step for step in STEPS if name in SERVICES_WITH_COMMANDS or not step.startswith("command"))
-    + SERVICE_STEPS.get(name, ())
-    for name in SERVICES
+SERVICES_WITHOUT_TIMERS = ("partners",)
+SERVICE_STEPS = {
+    "delivery_notify": ("notices_claimed", "notices_sent", "notices_recording", "notices_recorded"),
+    "partners": ("webhooks_claimed", "webhook_sent", "webhook_recorded"),
 }
-"""The failpoints that each service reaches: a run sends commands over HTTP to two of them, and one sends notices."""
+STEPS_BY_SERVICE = {
+    name: tuple(
+        step
+        for step in STEPS
+        if (name in SERVICES_WITH_COMMANDS or not step.startswith("command"))
+        and (name not in SERVICES_WITHOUT_TIMERS or not step.startswith("timer"))
+    )
+    + SERVICE_STEPS.get(name, ())
+    for name in ALL_SERVICES
+}
+"""The failpoints that each service reaches: a run sends commands over HTTP to two of them, one sends notices, and one
+webhooks."""
 
 ZONE = ZoneInfo("Asia/Tokyo")
 SPEED = 60.0
@@ -89,20 +100,25 @@ async def run(system: FaultSystem, options: FaultOptions, log: Log) -> FaultResu
     """Inject faults, heal the system, wait for quiescence, and audit it."""
     seconds = smoke_schedule.SECONDS if options.short else options.seconds
     watch = Stopwatch()
-    for service in SERVICES:
+    for service in ALL_SERVICES:
         system.add_replica(service)
     await system.wait_until_joined()
     watch.lap("starting")
     subscribed = all_subscriptions()
     publisher = RetryingPublisher(system.servers, system.prefix)
     lag = ConsumerLag(system.servers, system.prefix, [(each.service, each.topic) for each in subscribed])
-    partners = FaultPartners(system, publisher, options.seed, ZONE)
+    over_http = PartnerClient(system)
+    await over_http.subscribe()
+    partners = FaultPartners(system, publisher, options.seed, ZONE, over_http=over_http)
     driver = LoadDriver(system, publisher, options.seed, ZONE, options.per_second)
     poisoner = Poisoner(publisher, options.seed)
     nemesis, over = Nemesis(system, log), asyncio.Event()
-    there = FaultTargets(STEPS_BY_SERVICE, disk=system.infrastructure.disk.path is not None)
+    place = system.infrastructure
+    there = FaultTargets(STEPS_BY_SERVICE, disk=place.disk.path is not None, slow_fsync=place.slow_fsync is not None)
     if not there.disk:
-        nemesis.skipped["disk_full"] = system.infrastructure.disk.reason
+        nemesis.skipped["disk_full"] = place.disk.reason
+    if not there.slow_fsync:
+        nemesis.skipped["slow_fsync"] = place.not_slow
     try:
         async with asyncio.TaskGroup() as tasks:
             listening = tasks.create_task(partners.run())
@@ -120,6 +136,7 @@ async def run(system: FaultSystem, options: FaultOptions, log: Log) -> FaultResu
             log("healing")
             await nemesis.heal()
             partners.orderly = True
+            await over_http.resume()
             others = {"answers": lambda: partners.in_flight, "calls": lambda: driver.in_flight}
             quiescence = Quiescence(system, {**others, "reports to come": lambda: int(not driving.done())}, lag)
             recovered, trouble = await _recover(
@@ -132,7 +149,7 @@ async def run(system: FaultSystem, options: FaultOptions, log: Log) -> FaultResu
         await publisher.stop()
         await lag.close()
     log("auditing")
-    evidence = await read_evidence(system, ZONE, driver.ledger, subscribed)
+    evidence = await read_evidence(system, ZONE, driver.ledger, subscribed, taken=over_http.taken, photos=driver.photos)
     judged = await asyncio.to_thread(verdicts, evidence)
     watch.lap("auditing")
     done = nemesis.injected + driver.counts + partners.counts

@@ -24,14 +24,23 @@ class FaultKind(StrEnum):
     CUT = "cut"  # the link to `detail` (kafka or postgres) is cut for `seconds`
     SLOW = "slow"  # the same link is slow
     HALF_OPEN = "half_open"  # the same link loses answers
-    PAUSE = "pause"  # Kafka, Postgres or the mail server: SIGSTOP for `seconds`
+    PAUSE = "pause"  # Kafka, Postgres, or a server of others: SIGSTOP for `seconds`
     RESTART = "restart"  # stopped in order, started after `seconds`
     CRASH = "crash"  # SIGKILL, started after `seconds`
     DISK_FULL = "disk_full"  # of Postgres, for `seconds`
-    BUSY = "busy"  # the mail server refuses every message for `seconds`
+    BUSY = "busy"  # the mail server, webhook receiver or evidence store refuses everything for `seconds`
+    SLOW_FSYNC = "slow_fsync"  # each fsync of Postgres takes the milliseconds in `detail` longer, for `seconds`
+    PARTITION = "partition"  # one partition more for the topic in `detail`
+    LATE = "late"  # the webhook receiver or evidence store answers the seconds in `detail` later, for `seconds`
 
 
-KAFKA, POSTGRES, MAIL = "kafka", "postgres", "mail"
+KAFKA, POSTGRES, MAIL, WEBHOOKS, EVIDENCE = "kafka", "postgres", "mail", "webhooks", "evidence"
+
+
+RESIZED_TOPICS = ("storefront.orders", "warehouse.events", "carrier.events", "payment.events")
+"""Topics of partners: keys move to other partitions, and unread records may be overtaken, as by a partner that sends
+out of order. On our own topics that would break the order of an issue, so they keep their number of partitions.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +72,11 @@ class _FaultTemplate:
 
 @dataclass(frozen=True, slots=True)
 class FaultTargets:
-    """Services with their failpoints, and whether the disk can be filled."""
+    """Services with their failpoints, and whether the disk of Postgres can be filled and made slow."""
 
     services: Mapping[str, tuple[str, ...]]
     disk: bool = True
+    slow_fsync: bool = True
 
 
 def plan(seed: int, seconds: float, targets: FaultTargets) -> tuple[InjectedFault, ...]:
@@ -76,10 +86,13 @@ def plan(seed: int, seconds: float, targets: FaultTargets) -> tuple[InjectedFaul
 
 
 def _lanes(targets: FaultTargets) -> Mapping[str, Sequence[_FaultTemplate]]:
+    there = {FaultKind.DISK_FULL: targets.disk, FaultKind.SLOW_FSYNC: targets.slow_fsync}
     lanes: dict[str, Sequence[_FaultTemplate]] = {
         KAFKA: _KAFKA,
-        POSTGRES: _POSTGRES if targets.disk else _POSTGRES[:-1],
+        POSTGRES: [card for card in _POSTGRES if there.get(card.kind, True)],
         MAIL: _MAIL,
+        WEBHOOKS: _PEER,
+        EVIDENCE: _PEER,
     }
     for service, steps in targets.services.items():
         lanes[service] = (*_PROCESS, _FaultTemplate(FaultKind.STEP, 0.5, 1.5, 6, steps))
@@ -105,15 +118,23 @@ _KAFKA = (
     _FaultTemplate(FaultKind.PAUSE, 1.0, 8.0, 6),
     _FaultTemplate(FaultKind.RESTART, 0.0, 3.0, 10),
     _FaultTemplate(FaultKind.CRASH, 0.0, 3.0, 12),
+    _FaultTemplate(FaultKind.PARTITION, 0.0, 0.0, 2, RESIZED_TOPICS),
 )
 _POSTGRES = (
     _FaultTemplate(FaultKind.PAUSE, 1.0, 8.0, 6),
     _FaultTemplate(FaultKind.RESTART, 0.0, 2.0, 8),
     _FaultTemplate(FaultKind.CRASH, 0.0, 2.0, 8),
     _FaultTemplate(FaultKind.DISK_FULL, 2.0, 6.0, 8),
+    _FaultTemplate(FaultKind.SLOW_FSYNC, 4.0, 10.0, 3, ("20", "200")),
 )
 _MAIL = (
     _FaultTemplate(FaultKind.BUSY, 2.0, 10.0, 3),
+    _FaultTemplate(FaultKind.PAUSE, 2.0, 10.0, 3),
+    _FaultTemplate(FaultKind.CRASH, 0.0, 5.0, 3),
+)
+_PEER = (
+    _FaultTemplate(FaultKind.BUSY, 2.0, 10.0, 3),
+    _FaultTemplate(FaultKind.LATE, 4.0, 12.0, 3, ("0.5", "4")),
     _FaultTemplate(FaultKind.PAUSE, 2.0, 10.0, 3),
     _FaultTemplate(FaultKind.CRASH, 0.0, 5.0, 3),
 )

@@ -22,31 +22,46 @@ from deploy.local.ports import LOOPBACK, kept_port
 from deploy.local.postgres import Postgres
 from deploy.local.processes import Supervisor
 from deploy.local.service_environment import ServiceEnvironment
-from libs.common.events.topics import SERVICES
+from libs.common.events.topics import ALL_SERVICES, GATEWAY
 from libs.common.messaging.create_topics import create_topics
 from tests.faults.disk import Disk
+from tests.faults.evidence_store import evidence_store, store_environment
+from tests.faults.http_peer import HttpPeer
 from tests.faults.mail_server import MailServer
+from tests.faults.partner_directory import partner_environment
 from tests.faults.proxy import Proxy
 from tests.faults.replica import Replica, make_replica
+from tests.faults.slow_fsync import NoCompilerError, SlowFsync
 from tests.faults.spans import Roots, span_sink
+from tests.faults.webhook_receiver import webhook_receiver
 
 FAULT_LOGS = LOGS / "faults"
 PERSONAL_DATA_KEY = "a-key-for-the-columns-of-fault-runs"
 LINK_SECRET = "a-secret-for-signing-links-in-fault-runs"
 SESSION_TIMEOUT_MS = "6000"
+METADATA_MAX_AGE_MS = "10000"
+"""Time after which an added partition is read."""
+
 JOIN_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
 class FaultInfrastructure:
-    """The servers of a run and the proxies before them: `links[service, "kafka"]`."""
+    """The servers of a run and the proxies before them: `links[service, "kafka"]`.
+
+    `not_slow` is the reason where Postgres cannot be made slow.
+    """
 
     broker: Broker
     postgres: Postgres
     disk: Disk
     folder: Path
     mail: MailServer
+    webhooks: HttpPeer
+    evidence: HttpPeer
     links: Mapping[tuple[str, str], Proxy]
+    slow_fsync: SlowFsync | None = None
+    not_slow: str = ""
 
 
 @contextmanager
@@ -54,7 +69,9 @@ def fault_infrastructure(*, disk: bool = True) -> Iterator[FaultInfrastructure]:
     """Apache Kafka and a durable Postgres for this run only."""
     with ExitStack() as stack:
         folder = stack.enter_context(run_folder("faults"))
-        listeners = {name: ExtraListener(name.replace("_", "").upper(), kept_port(), kept_port()) for name in SERVICES}
+        listeners = {
+            name: ExtraListener(name.replace("_", "").upper(), kept_port(), kept_port()) for name in ALL_SERVICES
+        }
         small = Disk()
         stack.callback(small.unmount)
         server = stack.enter_context(
@@ -65,6 +82,7 @@ def fault_infrastructure(*, disk: bool = True) -> Iterator[FaultInfrastructure]:
                 mount=small.mount if disk else None,
             )
         )
+        slow, not_slow = _make_slow(server, stack) if disk else (None, "not asked for")
         broker = stack.enter_context(
             kafka.broker("apache", log=FAULT_LOGS / "kafka.log", listeners=list(listeners.values()))
         )
@@ -75,12 +93,30 @@ def fault_infrastructure(*, disk: bool = True) -> Iterator[FaultInfrastructure]:
                 (name, "kafka"): Proxy(f"{name} kafka", listener.advertised, listener.port)
                 for name, listener in listeners.items()
             },
-            **{(name, "postgres"): Proxy(f"{name} postgres", kept_port(), port) for name in SERVICES},
+            **{(name, "postgres"): Proxy(f"{name} postgres", kept_port(), port) for name in ALL_SERVICES},
         }
         mail = MailServer.in_folder(folder, FAULT_LOGS / "mail.log")
         stack.callback(mail.process.kill)
         mail.process.start()
-        yield FaultInfrastructure(broker, server, small, folder, mail, links)
+        webhooks = webhook_receiver(folder, FAULT_LOGS / "webhooks.log")
+        evidence = evidence_store(folder, FAULT_LOGS / "evidence.log")
+        for peer in (webhooks, evidence):
+            stack.callback(peer.process.kill)
+            peer.process.start()
+        yield FaultInfrastructure(broker, server, small, folder, mail, webhooks, evidence, links, slow, not_slow)
+
+
+def _make_slow(server: Postgres, stack: ExitStack) -> tuple[SlowFsync | None, str]:
+    """Restart Postgres with a library that can let its fsync wait."""
+    try:
+        slow = SlowFsync.build()
+    except NoCompilerError as error:
+        return None, str(error)
+    stack.callback(slow.remove)
+    server.own_process.env.update(slow.environ)
+    server.stop()
+    server.start()
+    return slow, ""
 
 
 @dataclass
@@ -102,6 +138,11 @@ class FaultSystem:
     environments: dict[str, dict[str, str]] = field(default_factory=dict)
     owners: dict[str, str] = field(default_factory=dict)
     started: int = 0
+
+    @property
+    def name(self) -> str:
+        """Its name at the servers that several systems share."""
+        return self.prefix.rstrip(".") or "run"
 
     @property
     def servers(self) -> str:
@@ -141,7 +182,7 @@ class FaultSystem:
         for replica in self.all_replicas():
             replica.set_time(now, speed)
 
-    async def wait_until_joined(self, services: Sequence[str] = SERVICES, seconds: float = JOIN_SECONDS) -> None:
+    async def wait_until_joined(self, services: Sequence[str] = ALL_SERVICES, seconds: float = JOIN_SECONDS) -> None:
         """Wait until all running processes of these services have their partitions. Raises `TimeoutError`."""
         async with asyncio.timeout(seconds):
             for service in services:
@@ -157,7 +198,7 @@ async def fault_system(
     """Databases, topics and links without processes. `prefix` separates runs on one infrastructure; only one may have
     links.
     """
-    databases = await postgres.provision(infrastructure.postgres.admin_url, SERVICES, prefix.replace(".", "_"))
+    databases = await postgres.provision(infrastructure.postgres.admin_url, ALL_SERVICES, prefix.replace(".", "_"))
     for service, database in databases.items():
         await database.migrate(service)
     urls = {service: database.url for service, database in databases.items()}
@@ -174,7 +215,7 @@ async def fault_system(
         keys = {caller: secrets.token_urlsafe(24) for caller in ("storefront", "ops")}
         running = FaultSystem(infrastructure, supervisor, urls, prefix, clock, keys, speed, roots)
         running.owners = {service: database.owner_url for service, database in databases.items()}
-        running.environments = {name: _environment(running, name, endpoint, links) for name in SERVICES}
+        running.environments = {name: _environment(running, name, endpoint, links) for name in ALL_SERVICES}
         try:
             yield running
         finally:
@@ -186,20 +227,21 @@ def _environment(running: FaultSystem, service: str, endpoint: str, links: bool)
     if links:
         database = _through(database, running.link(service, "postgres").port)
         servers = f"{LOOPBACK}:{running.link(service, 'kafka').port}"
-    photos = running.infrastructure.folder / "photos"
-    mail = running.infrastructure.mail.url
+    others = running.infrastructure
+    own = {"intake": store_environment(others.evidence, running.name), GATEWAY: partner_environment()}
     environment = ServiceEnvironment(
         servers,
         running.prefix,
         running.keys,
         LINK_SECRET,
-        photos,
-        smtp_url=mail,
+        smtp_url=others.mail.url,
         personal_data_key=PERSONAL_DATA_KEY,
     )
     return {
         **environment.of(service, database, "http://localhost"),
+        **own.get(service, {}),
         "KAFKA_SESSION_TIMEOUT_MS": SESSION_TIMEOUT_MS,
+        "KAFKA_METADATA_MAX_AGE_MS": METADATA_MAX_AGE_MS,
         "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
     }
 

@@ -30,7 +30,7 @@ REASONS = {
 UNIT_PRICE = Money.model_validate({"amount": "4980", "currency": "JPY"})
 KIT = (Component(sku="POT", name="鉄瓶"), Component(sku="CUP", name="湯呑", quantity=2))
 LATE_SHARE, KAFKA_SHARE, TWICE_SHARE, AGAIN_SHARE = 0.1, 0.25, 0.15, 0.05
-WITHDRAWN_SHARE, KIT_SHARE = 0.08, 0.12
+WITHDRAWN_SHARE, KIT_SHARE, PHOTO_SHARE = 0.08, 0.12, 0.3
 EARLY_BOX_SHARE, SHARED_BOX_SHARE = 0.04, 0.3
 CHARGEBACK_SHARE, EARLY_SHARE, WON_SHARE = 0.08, 0.4, 0.5
 
@@ -68,6 +68,7 @@ class SimulatedPurchase:
     chargeback: Chargeback = Chargeback.NONE
     withdrawn: bool = False
     kit: bool = False
+    photographed: bool = False
 
     @property
     def is_reported(self) -> bool:
@@ -109,6 +110,7 @@ def purchase(seed: int, number: int) -> SimulatedPurchase:
         chargeback=_draw_chargeback(random.Random(f"{seed}:chargeback:{number}")),
         withdrawn=wishes.random() < WITHDRAWN_SHARE,
         kit=wishes.random() < KIT_SHARE,
+        photographed=wishes.random() < PHOTO_SHARE,
     )
 
 
