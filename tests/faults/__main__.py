@@ -3,8 +3,8 @@
     SECONDS=300 SEED=1 REPORT=faults.json python -m tests.faults
 
 `SHORT=1` selects the smoke schedule of CI; `QUIET=1` injects no faults, so that only partners are disorderly; `RATE`
-is the number of orders per second (4). The exit code is 0 where nothing was violated and everything recovered, 1
-otherwise, and 2 where the run could not be made.
+is the number of orders per second (4), `BURST` the factor by which they rise for some seconds of each minute (8). The
+exit code is 0 where nothing was violated and everything recovered, 1 otherwise, and 2 where the run could not be made.
 """
 
 import asyncio

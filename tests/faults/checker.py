@@ -16,12 +16,14 @@ from deploy.verification.verdict import Check, Verdict, Violation, run_check, vi
 from libs.common.messaging.dead_letters import DeadLetterReason
 from libs.common.messaging.rejections import is_kept_elsewhere
 from tests.faults.evidence_store import stored_photos
+from tests.faults.expectations import buyers_warned, found_parcels_count, wishes_have_outcomes
 from tests.faults.partner_directory import WEBHOOKS
 from tests.faults.poison import POISON_HEADER
 from tests.faults.subscriptions import SubscribedType
 from tests.faults.system import FaultSystem
 from tests.faults.webhook_checks import taken_events_published, webhooks_delivered
 from tests.faults.webhook_receiver import Identity, received
+from tests.faults.workload import FAULTY_LOT
 
 RecordPosition = tuple[str, int, int]
 
@@ -46,6 +48,8 @@ class FaultEvidence:
     photos: Collection[str] = ()
     """SHA-256 of photos whose upload was answered 201."""
     stored_photos: Mapping[str, str] = field(default_factory=dict)
+    warned_clusters: Collection[str] = ()
+    """Clusters whose buyers staff decided to warn."""
 
 
 async def read_evidence(
@@ -58,6 +62,7 @@ async def read_evidence(
     taken: Collection[Identity] = (),
     photos: Collection[str] = (),
     webhooks: bool = True,
+    warned_clusters: Collection[str] = (),
 ) -> FaultEvidence:
     """Read all topics and databases. Without `webhooks` no partner is subscribed to any."""
     whole = await read_history(system.servers, system.prefix, system.databases, zone, system.clock.now())
@@ -88,6 +93,7 @@ async def read_evidence(
         taken,
         photos,
         stored,
+        warned_clusters,
     )
 
 
@@ -146,6 +152,9 @@ def _delivery_checks(evidence: FaultEvidence) -> list[tuple[str, Check]]:
         ("mails_arrived", lambda _: _mails_arrived(evidence)),
         ("webhooks_delivered", lambda history: webhooks_delivered(history, WEBHOOKS, evidence.webhooks)),
         ("taken_events_published", lambda history: taken_events_published(history, evidence.taken)),
+        ("wishes_have_outcomes", wishes_have_outcomes),
+        ("found_parcels_count", found_parcels_count),
+        ("buyers_warned", lambda history: buyers_warned(history, FAULTY_LOT, evidence.warned_clusters)),
         ("photos_kept", lambda _: _photos_kept(evidence)),
         ("poison_dead_lettered_once", lambda _: _poison_dead_lettered_once(evidence)),
     ]

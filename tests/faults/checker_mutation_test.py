@@ -10,6 +10,7 @@ import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -37,13 +38,25 @@ from tests.faults.replica import Replica
 from tests.faults.run import ZONE, next_monday_morning
 from tests.faults.subscriptions import all_subscriptions
 from tests.faults.system import FaultInfrastructure, FaultSystem, fault_infrastructure, fault_system
-from tests.faults.workload import SimulatedPurchase
+from tests.faults.workload import LostParcel, SimulatedPurchase
 
-SEED, ORDERS = 1, 3
+SEED, ORDERS, FAULTY_ORDERS = 1, 3, 14
 PARALLEL_SYSTEMS = 3
 """Systems that run in parallel; each is one or two processes."""
 
 QUIESCENCE_SECONDS, DEATH_SECONDS = 60.0, 45.0
+LATER_DAYS = 3
+
+
+class OrderKind(StrEnum):
+    """Kind of all orders of a scenario: a lost parcel that arrives later, a late order that its customer decides about,
+    a faulty lot of which every second buyer reports.
+    """
+
+    PLAIN = "plain"
+    LOST = "lost"
+    ASKED = "asked"
+    FAULTY = "faulty"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +77,8 @@ class MutationScenario:
     reason: Reason = Reason.DEFECTIVE
     correction: Correction = Correction.NONE
     over_http: bool = False
+    kind: OrderKind = OrderKind.PLAIN
+    orders: int = ORDERS
 
 
 SCENARIOS = (
@@ -90,6 +105,12 @@ SCENARIOS = (
         "taken_lost", "taken_unpublished", "taken_events_published", reason=Reason.CHANGED_MIND, over_http=True
     ),
     MutationScenario("photos_lost", "photos_unwritten", "photos_kept", over_http=True),
+    MutationScenario("right_lost", kind=OrderKind.LOST),
+    MutationScenario("lost", "arrivals_ignored", "found_parcels_count", kind=OrderKind.LOST),
+    MutationScenario("right_asked", kind=OrderKind.ASKED),
+    MutationScenario("asked", "answers_ignored", "wishes_have_outcomes", kind=OrderKind.ASKED),
+    MutationScenario("right_faulty", kind=OrderKind.FAULTY, orders=FAULTY_ORDERS),
+    MutationScenario("faulty", "buyers_forgotten", "buyers_warned", kind=OrderKind.FAULTY, orders=FAULTY_ORDERS),
     MutationScenario("unordered", "unordered_retry", "in_order_per_issue", ("failing_first",)),
 )
 
@@ -107,7 +128,17 @@ async def run_scenario(
         publisher = RetryingPublisher(running.servers, running.prefix)
         lag = ConsumerLag(running.servers, running.prefix, [(each.service, each.topic) for each in subscribed])
         client = PartnerClient(running) if scenario.over_http else None
-        partners = FaultPartners(running, publisher, SEED, zone, orderly=True, plain=True, over_http=client)
+        partners = FaultPartners(
+            running,
+            publisher,
+            SEED,
+            zone,
+            orderly=True,
+            plain=True,
+            over_http=client,
+            reads_mails=scenario.kind == OrderKind.ASKED,
+            purchases=lambda number: _purchase(number, scenario),
+        )
         listening = asyncio.create_task(partners.run())
         try:
             quiescence = Quiescence(running, {"answers": lambda: partners.in_flight}, lag)
@@ -127,6 +158,7 @@ async def run_scenario(
             taken=client.taken if client else (),
             photos=photos,
             webhooks=scenario.over_http,
+            warned_clusters=partners.warned_clusters,
         )
         return await asyncio.to_thread(verdicts, evidence)
 
@@ -175,13 +207,27 @@ async def _publish_workload(
     running: FaultSystem, publisher: RetryingPublisher, quiescence: Quiescence, scenario: MutationScenario
 ) -> list[dict[str, object]]:
     """Publish orders and their reports, through one process death where the scenario has one. Returns the ledger."""
-    for number in range(ORDERS):
+    for number in range(scenario.orders):
         for record in _purchase_records(running, number, scenario):
             await publisher.publish(record)
     if scenario.dies_at:
         await _restart_after_failpoint(running)
     await quiescence.wait(QUIESCENCE_SECONDS)
+    if scenario.kind != OrderKind.PLAIN:
+        await _play_later_days(running, publisher, quiescence, scenario)
     return [await _repeat_delivery(running, publisher, quiescence)] if scenario.repeats_delivery else []
+
+
+async def _play_later_days(
+    running: FaultSystem, publisher: RetryingPublisher, quiescence: Quiescence, scenario: MutationScenario
+) -> None:
+    """Publish what the shop states later, and let some days pass."""
+    now = running.clock.now()
+    for bought in (_purchase(number, scenario) for number in range(scenario.orders)):
+        for event in workload.later_events(bought, now, ZONE):
+            await publisher.publish(record_of(event.payload, _id(bought, event.name), "/faults/shop", now))
+    await quiescence.wait(QUIESCENCE_SECONDS)
+    await quiescence.advance_days(LATER_DAYS, QUIESCENCE_SECONDS)
 
 
 async def _repeat_delivery(
@@ -202,12 +248,16 @@ async def _repeat_delivery(
 def _purchase(number: int, scenario: MutationScenario | None = None) -> SimulatedPurchase:
     """An order of two units, one of them reported, or both after a correction of a change of mind."""
     corrected = scenario or MutationScenario("")
+    is_lost, is_asked = corrected.kind == OrderKind.LOST, corrected.kind == OrderKind.ASKED
     return SimulatedPurchase(
         number,
         quantity=2,
-        reason=corrected.reason,
-        reported=2 if corrected.reason == Reason.CHANGED_MIND else 1,
-        late=False,
+        reason=Reason.LOST_IN_TRANSIT if is_lost else corrected.reason,
+        reported=2 if is_lost or corrected.reason == Reason.CHANGED_MIND else 1,
+        late=is_asked,
+        asked=is_asked,
+        faulty=corrected.kind == OrderKind.FAULTY,
+        lost=LostParcel.DELIVERED_LATER if is_lost else LostParcel.NONE,
         by_kafka=True,
         twice=False,
         again=False,
@@ -217,8 +267,10 @@ def _purchase(number: int, scenario: MutationScenario | None = None) -> Simulate
 
 def _purchase_records(running: FaultSystem, number: int, scenario: MutationScenario) -> Sequence[OutgoingRecord]:
     bought, now = _purchase(number, scenario), running.clock.now()
-    submitted = IssueSubmitted.model_validate({**workload.report_body(bought), "reference": f"R-{bought.order_id}"})
-    events = [*workload.order_events(bought, now, ZONE), NamedEvent("submitted", submitted)]
+    events = workload.order_events(bought, now, ZONE)
+    if bought.is_reported:
+        report = {**workload.report_body(bought), "reference": f"R-{bought.order_id}"}
+        events.append(NamedEvent("submitted", IssueSubmitted.model_validate(report)))
     return [record_of(event.payload, _id(bought, event.name), "/faults/shop", now) for event in events]
 
 

@@ -13,12 +13,16 @@ from typing import Any
 import httpx
 from PIL import Image
 
+from deploy.demo.partners.customers import fill_form
 from deploy.demo.partners.page_forms import answers_on
 from libs.common.events.storefront import IssueWithdrawn
 from libs.common.http.signed_links import Purpose, SignedLinks
 from tests.faults.replica import Replica
 
 ANSWER_SHARE = 0.7
+ITEMS = ["SKU-1", "SKU-2"]
+"""Items for which customers exchange what is late."""
+
 READABLE_FOR = timedelta(days=90)
 PAUSE, MAX_ATTEMPTS = 0.5, 60
 
@@ -37,7 +41,7 @@ async def answer_choice(replicas: Callable[[], list[Replica]], path: str, rng: r
         possible = answers_on(page.text) if page else []
         if page is None or page.status_code != 200 or not possible:
             return ""
-        _, fields = rng.choice(possible)
+        fields = fill_form(rng.choice(possible)[1], rng, ITEMS)
         answer = await _until_answered(http, replicas, "POST", path, fields)
         return fields.get("choice", "") if answer and answer.status_code == 303 else ""
 

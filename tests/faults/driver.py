@@ -4,7 +4,6 @@ A call is repeated with the same idempotency key until it is answered; `ledger` 
 """
 
 import asyncio
-import itertools
 import random
 import time
 from collections import Counter
@@ -22,9 +21,9 @@ from tests.faults.corrections import Correction, NamedEvent
 from tests.faults.customers import photo_of, withdrawal
 from tests.faults.publisher import RetryingPublisher, record_of
 from tests.faults.system import FaultSystem
-from tests.faults.workload import SimulatedPurchase
+from tests.faults.workload import LostParcel, SimulatedPurchase
 
-REPORT_DELAY, CORRECTION_DELAY = (1.0, 5.0), (0.0, 4.0)
+REPORT_DELAY, CORRECTION_DELAY, FOUND_DELAY = (1.0, 5.0), (0.0, 4.0), (0.0, 15.0)
 RETRYABLE_CODES = ("unknown_order", "not_delivered")
 PAUSE, MAX_PAUSE = 0.3, 4.0
 MAX_CONCURRENT_CALLS = 32
@@ -41,6 +40,7 @@ class LoadDriver:
     seed: int
     zone: ZoneInfo
     per_second: float
+    burst: float = 1.0
     ledger: list[dict[str, Any]] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     photos: set[str] = field(default_factory=set)
@@ -55,8 +55,8 @@ class LoadDriver:
         """Start purchases at the given rate for `seconds` and until `over` is set, then finish all of them."""
         begin = time.monotonic()
         async with httpx.AsyncClient(timeout=20, headers=self._authorization) as http:
-            for number in itertools.count():
-                due = begin + number / self.per_second
+            for number, offset in enumerate(workload.arrivals(self.per_second, self.burst)):
+                due = begin + offset
                 if due - begin > seconds and over.is_set():
                     break
                 await asyncio.sleep(max(0.0, due - time.monotonic()))
@@ -97,6 +97,11 @@ class LoadDriver:
             await self._withdraw(bought, key, http, by_kafka=rng.random() < 0.5)
         await asyncio.sleep(rng.uniform(*CORRECTION_DELAY))
         await self._publish(bought, workload.later_events(bought, self.system.clock.now(), self.zone), rng)
+        if bought.lost != LostParcel.NONE:
+            await asyncio.sleep(rng.uniform(*FOUND_DELAY))
+            found = workload.parcel_found(bought, self._issue_of(key), self.system.clock.now())
+            self.counts["lost parcels found"] += len(found)
+            await self._publish(bought, found, rng)
 
     async def _withdraw(self, bought: SimulatedPurchase, key: str, http: httpx.AsyncClient, *, by_kafka: bool) -> None:
         """Take the report back, by event or by HTTP, if its issue is known."""

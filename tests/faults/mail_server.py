@@ -6,10 +6,13 @@ know as accepted: the sender repeats it under the same `Message-ID`.
 
 import asyncio
 import os
+import re
 import sys
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from email import message_from_bytes
+from email.message import Message
 from pathlib import Path
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
@@ -18,6 +21,7 @@ from deploy.local.managed_process import ManagedProcess
 from deploy.local.paths import ROOT
 from deploy.local.ports import LOOPBACK, kept_port
 
+_CHOICE_PATH = re.compile(r"/c/[\w.~-]+")
 BUSY = "451 4.3.2 the mail server is busy; try again later"
 
 
@@ -49,6 +53,11 @@ class MailServer:
         else:
             busy.unlink(missing_ok=True)
 
+    def choice_links(self, after: int) -> Sequence[str]:
+        """Paths of the pages of questions in accepted mails, in order, without the first `after`."""
+        file = self.folder / "links"
+        return file.read_text("utf-8").splitlines()[after:] if file.exists() else ()
+
     @property
     def accepted(self) -> Counter[str]:
         file = self.folder / "accepted"
@@ -62,12 +71,23 @@ class _Handler:
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's
         if (self.folder / "busy").exists():
             return BUSY
-        message_id = message_from_bytes(envelope.original_content or b"")["Message-ID"]
+        message = message_from_bytes(envelope.original_content or b"")
+        message_id = message["Message-ID"]
         with (self.folder / "accepted").open("a", encoding="utf-8") as file:
             file.write(f"{message_id}\n")
             file.flush()
             os.fsync(file.fileno())
+        with (self.folder / "links").open("a", encoding="utf-8") as file:
+            file.writelines(f"{path}\n" for path in dict.fromkeys(_choice_paths(message)))
         return "250 OK"
+
+
+def _choice_paths(message: Message) -> Iterator[str]:
+    for part in message.walk():
+        if part.get_content_type() == "text/plain":
+            content = part.get_payload(decode=True)
+            text = content.decode("utf-8", "replace") if isinstance(content, bytes) else ""
+            yield from _CHOICE_PATH.findall(text)
 
 
 async def _serve(port: int, folder: Path) -> None:

@@ -10,6 +10,7 @@ from contextvars import ContextVar
 from types import SimpleNamespace
 from typing import Any
 
+from libs.common.events.change_requests import OrderChangeAnswered
 from libs.common.events.envelope import Payload
 from libs.common.events.issues import IssueAccepted
 from libs.common.events.storefront import OrderChanged, OrderRefunded
@@ -19,10 +20,13 @@ from libs.common.messaging.failpoints import failpoint
 from libs.common.messaging.rebalance import GivenBack, Records
 from libs.common.postgres.pool import ConflictError
 from libs.common.runtime import kafka_reader
+from services.delivery_notify.domain import decide as notice_decisions
 from services.intake.evidence.storage import EvidenceFiles
+from services.intake.insights.cluster_decisions import ClusterDecision
 from services.partners.domain.retry_ladder import AttemptResult
 from services.partners.store import deliveries, received
 from services.returns.domain import ledger_decisions
+from services.returns.domain.handlers import order_watch
 
 Change = Callable[[], None]
 
@@ -171,6 +175,32 @@ def photos_unwritten() -> None:
     _replace(EvidenceFiles, "put", put)
 
 
+def arrivals_ignored() -> None:
+    """A parcel that was reported as lost arrives, and its case goes on as if it had not."""
+
+    def follow_no_arrival(decision: Any, order: Any) -> None:
+        """Notice nothing."""
+
+    _replace(order_watch, "_follow_arrivals", follow_no_arrival)
+
+
+def answers_ignored() -> None:
+    """The shop's answers to wishes are not looked at."""
+    handlers = notice_decisions.HANDLERS
+    if not isinstance(handlers, dict) or OrderChangeAnswered not in handlers:
+        raise AttributeError("the shop's answers have no handler of their own any more; the mutant proves nothing")
+    handlers[OrderChangeAnswered] = lambda *_: None
+
+
+def buyers_forgotten() -> None:
+    """A faulty lot is held, and its buyers are not warned."""
+
+    def warn_nobody(decision: Any) -> None:
+        """Warn nobody."""
+
+    _replace(ClusterDecision, "warn_buyers", warn_nobody)
+
+
 def failing_first() -> None:
     """Provocation: each batch fails at its first attempt with a transient error."""
     right = Consumer._transact
@@ -219,6 +249,9 @@ MUTANTS: dict[str, Change] = {
         webhooks_never_repeated,
         taken_unpublished,
         photos_unwritten,
+        arrivals_ignored,
+        answers_ignored,
+        buyers_forgotten,
     )
 }
 PROVOCATIONS: dict[str, Change] = {change.__name__: change for change in (failing_first, slow_relay)}

@@ -8,13 +8,14 @@ from pathlib import Path
 
 from deploy.local.environment import flag, integer, output_file, positive_number
 
-MAX_SECONDS, MAX_RATE = 86_400, 1_000
+MAX_SECONDS, MAX_RATE, MAX_BURST = 86_400, 1_000, 100
 
 
 @dataclass(frozen=True, slots=True)
 class FaultOptions:
     """`seconds` is the length of load and faults; healing, draining and the audit are added to it.
 
+    Of the orders there are `burst` times as many for some seconds of each minute, so that batches are large.
     `short` selects the smoke schedule of CI, which has its own length. `quiet` injects no faults: partners are as
     disorderly as ever, which tells a fault of the rules from one of the plumbing.
     """
@@ -23,6 +24,7 @@ class FaultOptions:
     seed: int = 1
     report: Path | None = None
     per_second: float = 4.0
+    burst: float = 8.0
     short: bool = False
     quiet: bool = False
 
@@ -35,5 +37,6 @@ class FaultOptions:
             report=output_file("REPORT", environ),
             short=flag("SHORT", environ),
             quiet=flag("QUIET", environ),
+            burst=positive_number("BURST", 8, MAX_BURST, environ),
             per_second=positive_number("RATE", 4, MAX_RATE, environ),
         )

@@ -110,7 +110,7 @@ async def run(system: FaultSystem, options: FaultOptions, log: Log) -> FaultResu
     over_http = PartnerClient(system)
     await over_http.subscribe()
     partners = FaultPartners(system, publisher, options.seed, ZONE, over_http=over_http)
-    driver = LoadDriver(system, publisher, options.seed, ZONE, options.per_second)
+    driver = LoadDriver(system, publisher, options.seed, ZONE, options.per_second, options.burst)
     poisoner = Poisoner(publisher, options.seed)
     nemesis, over = Nemesis(system, log), asyncio.Event()
     place = system.infrastructure
@@ -149,7 +149,15 @@ async def run(system: FaultSystem, options: FaultOptions, log: Log) -> FaultResu
         await publisher.stop()
         await lag.close()
     log("auditing")
-    evidence = await read_evidence(system, ZONE, driver.ledger, subscribed, taken=over_http.taken, photos=driver.photos)
+    evidence = await read_evidence(
+        system,
+        ZONE,
+        driver.ledger,
+        subscribed,
+        taken=over_http.taken,
+        photos=driver.photos,
+        warned_clusters=partners.warned_clusters,
+    )
     judged = await asyncio.to_thread(verdicts, evidence)
     watch.lap("auditing")
     done = nemesis.injected + driver.counts + partners.counts

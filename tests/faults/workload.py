@@ -1,6 +1,7 @@
 """The storefront's events in a fault run: pure, drawn from the seed and the order's number alone."""
 
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -8,8 +9,19 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from libs.common.events import storefront
+from libs.common.events.carrier import ParcelFound
 from libs.common.events.envelope import Payload
-from libs.common.events.values import Address, Component, Contact, Language, LineQuantity, Money, OrderLine, Reason
+from libs.common.events.values import (
+    Address,
+    Component,
+    Contact,
+    Language,
+    LineQuantity,
+    Money,
+    OrderLine,
+    Reason,
+    ShippedLine,
+)
 from tests.faults.boxes import early_box
 from tests.faults.corrections import (
     Correction,
@@ -30,9 +42,24 @@ REASONS = {
 UNIT_PRICE = Money.model_validate({"amount": "4980", "currency": "JPY"})
 KIT = (Component(sku="POT", name="鉄瓶"), Component(sku="CUP", name="湯呑", quantity=2))
 LATE_SHARE, KAFKA_SHARE, TWICE_SHARE, AGAIN_SHARE = 0.1, 0.25, 0.15, 0.05
-WITHDRAWN_SHARE, KIT_SHARE, PHOTO_SHARE = 0.08, 0.12, 0.3
+WITHDRAWN_SHARE, KIT_SHARE, PHOTO_SHARE = 0.08, 0.12, 0.05
+BURST_EVERY, BURST_SECONDS = 60.0, 4.0
+LOST_SHARE, FOUND_SHARE, ASKED_SHARE = 0.06, 0.6, 0.5
+FAULTY_LOT, FAULTY_SKU = "LOT-FAULTY", "SKU-FAULTY"
+FAULTY_FIRST, FAULTY_EACH = 8, 15
+"""The first orders of a run are of a faulty lot, and one in so many later ones: staff warn the buyers of that lot."""
+
 EARLY_BOX_SHARE, SHARED_BOX_SHARE = 0.04, 0.3
 CHARGEBACK_SHARE, EARLY_SHARE, WON_SHARE = 0.08, 0.4, 0.5
+
+
+class LostParcel(StrEnum):
+    """A parcel that is reported as lost; some are found by the courier, or delivered later after all."""
+
+    NONE = "none"
+    GONE = "gone"
+    FOUND = "found"
+    DELIVERED_LATER = "delivered_later"
 
 
 class Chargeback(StrEnum):
@@ -50,6 +77,7 @@ class SimulatedPurchase:
 
     A cancelled order is never reported either. `is_renamed` reports name the account that remains after a merge.
     An `early_box` was sent back before the report; a `shared_box` holds units of two reports.
+    An `asked` customer of a late order decides about it before it ships. Of a `faulty` lot, some buyers never report.
     A `kit` has components; some reports of it are about one of them. A `withdrawn` report is taken back soon.
     """
 
@@ -69,10 +97,14 @@ class SimulatedPurchase:
     withdrawn: bool = False
     kit: bool = False
     photographed: bool = False
+    lost: LostParcel = LostParcel.NONE
+    asked: bool = False
+    faulty: bool = False
 
     @property
     def is_reported(self) -> bool:
-        return not self.late and self.correction != Correction.CANCELLED
+        is_silent_buyer = self.faulty and self.number % 2 == 1
+        return not self.late and not is_silent_buyer and self.correction != Correction.CANCELLED
 
     @property
     def order_id(self) -> str:
@@ -88,30 +120,56 @@ class SimulatedPurchase:
         return remaining_account(self.number) if is_merged and self.is_renamed else self.customer_id
 
 
+def arrivals(per_second: float, burst: float) -> Iterator[float]:
+    """Seconds from the beginning of each order, without end: `burst` times as many for a while of each minute."""
+    at = 0.0
+    while True:
+        yield at
+        at += 1 / (per_second * (burst if at % BURST_EVERY >= BURST_EVERY - BURST_SECONDS else 1))
+
+
 def purchase(seed: int, number: int) -> SimulatedPurchase:
     rng, boxes = random.Random(f"{seed}:order:{number}"), random.Random(f"{seed}:boxes:{number}")
     wishes = random.Random(f"{seed}:wishes:{number}")
     quantity = rng.choice((1, 1, 2, 3))
     reason = rng.choices(list(REASONS), list(REASONS.values()))[0]
     reported = rng.randint(1, quantity)
+    faulty = number < FAULTY_FIRST or number % FAULTY_EACH == 0
+    lost = LostParcel.NONE if faulty else _draw_lost(random.Random(f"{seed}:lost:{number}"))
+    late = rng.random() < LATE_SHARE and not faulty and lost == LostParcel.NONE
+    asked = late and wishes.random() < ASKED_SHARE
+    is_special = faulty or asked or lost != LostParcel.NONE
+    if lost != LostParcel.NONE:
+        reason, reported = Reason.LOST_IN_TRANSIT, quantity
+    elif faulty:
+        reason = Reason.DEFECTIVE
     return SimulatedPurchase(
         number=number,
         quantity=quantity,
         reason=reason,
         reported=reported,
-        late=rng.random() < LATE_SHARE,
+        late=late,
         by_kafka=rng.random() < KAFKA_SHARE,
         twice=rng.random() < TWICE_SHARE,
         again=rng.random() < AGAIN_SHARE,
-        correction=draw_correction(seed, number),
+        correction=Correction.NONE if is_special else draw_correction(seed, number),
         is_renamed=number % 2 == 0,
-        early_box=boxes.random() < EARLY_BOX_SHARE and reason != Reason.MISSING_PART,
+        early_box=boxes.random() < EARLY_BOX_SHARE and reason not in (Reason.MISSING_PART, Reason.LOST_IN_TRANSIT),
         shared_box=boxes.random() < SHARED_BOX_SHARE and reported < quantity,
         chargeback=_draw_chargeback(random.Random(f"{seed}:chargeback:{number}")),
         withdrawn=wishes.random() < WITHDRAWN_SHARE,
         kit=wishes.random() < KIT_SHARE,
         photographed=wishes.random() < PHOTO_SHARE,
+        lost=lost,
+        asked=asked,
+        faulty=faulty,
     )
+
+
+def _draw_lost(rng: random.Random) -> LostParcel:
+    if rng.random() >= LOST_SHARE:
+        return LostParcel.NONE
+    return rng.choice((LostParcel.FOUND, LostParcel.DELIVERED_LATER)) if rng.random() < FOUND_SHARE else LostParcel.GONE
 
 
 def _draw_chargeback(rng: random.Random) -> Chargeback:
@@ -122,7 +180,8 @@ def _draw_chargeback(rng: random.Random) -> Chargeback:
 
 def order_events(bought: SimulatedPurchase, now: datetime, zone: ZoneInfo) -> list[NamedEvent]:
     """All events of this order before any report, in order, a second apart."""
-    order, everything = bought.order_id, (LineQuantity(line_id="1", quantity=bought.quantity),)
+    order, lot = bought.order_id, FAULTY_LOT if bought.faulty else None
+    everything = (ShippedLine(line_id="1", quantity=bought.quantity, lot=lot),)
     moved, shipped, delivered = (now + timedelta(seconds=seconds) for seconds in (1, 2, 3))
     today = now.astimezone(zone).date()
     placed = _placed(bought, now, today + timedelta(days=1))
@@ -130,8 +189,10 @@ def order_events(bought: SimulatedPurchase, now: datetime, zone: ZoneInfo) -> li
     if bought.late:
         late = today + timedelta(days=3)
         events["moved"] = storefront.OrderPromiseChanged(order_id=order, promised_ship_date=late, changed_at=moved)
-    events["shipped"] = storefront.OrderShipped(order_id=order, lines=everything, shipped_at=shipped)
-    events["delivered"] = storefront.OrderDelivered(order_id=order, lines=everything, delivered_at=delivered)
+    if not bought.asked:
+        events["shipped"] = storefront.OrderShipped(order_id=order, lines=everything, shipped_at=shipped)
+    if not bought.asked and bought.lost == LostParcel.NONE:
+        events["delivered"] = storefront.OrderDelivered(order_id=order, lines=everything, delivered_at=delivered)
     return OrderCorrection(bought.correction, placed, now).apply(events)
 
 
@@ -149,11 +210,23 @@ def later_events(bought: SimulatedPurchase, now: datetime, zone: ZoneInfo) -> li
     """Events about this order that the shop and the payment provider publish while a report is open."""
     placed = _placed(bought, now, now.astimezone(zone).date())
     events = OrderCorrection(bought.correction, placed, now).later_events()
+    if bought.lost == LostParcel.DELIVERED_LATER:
+        everything = (LineQuantity(line_id="1", quantity=bought.quantity),)
+        arrived = storefront.OrderDelivered(order_id=bought.order_id, lines=everything, delivered_at=now)
+        events.append(NamedEvent("delivered", arrived))
     if bought.chargeback in (Chargeback.AFTER_REPORT, Chargeback.WON):
         events.append(NamedEvent("charged-back", chargeback(bought.order_id, _total(bought), now)))
     if bought.chargeback == Chargeback.WON:
         events.append(NamedEvent("won", chargeback_won(bought.order_id, _total(bought), now)))
     return events
+
+
+def parcel_found(bought: SimulatedPurchase, issue_id: str, now: datetime) -> list[NamedEvent]:
+    """The courier finds the lost parcel of this issue: the customer has it."""
+    if bought.lost != LostParcel.FOUND or not issue_id:
+        return []
+    found = ParcelFound.model_validate({"issue_id": issue_id, "with_customer": True, "found_at": now})
+    return [NamedEvent("found", found, key=bought.customer_id)]
 
 
 def _total(bought: SimulatedPurchase) -> Money:
@@ -180,7 +253,7 @@ def _placed(bought: SimulatedPurchase, now: datetime, promised: Any) -> storefro
     name = f"架空 花子 {number:06d}" if language is Language.JA else f"Jane Nobody {number:06d}"
     line = OrderLine(
         line_id="1",
-        sku=f"SKU-{number % 20}",
+        sku=FAULTY_SKU if bought.faulty else f"SKU-{number % 20}",
         name="南部鉄器 急須",
         quantity=bought.quantity,
         unit_price=UNIT_PRICE,
