@@ -183,7 +183,7 @@ async def read_database(
         for table, query in {**COMMON_QUERIES, **SERVICE_QUERIES.get(service, {})}.items():
             if table in names:
                 evidence.tables[table] = [dict(row) for row in await conn.fetch(query)]
-        for table, query in ORDER_QUERIES[service].items() if orders else ():
+        for table, query in ORDER_QUERIES.get(service, {}).items() if orders else ():
             evidence.tables[table] = [dict(row) for row in await conn.fetch(query, list(orders))]
         patterns = [f"%{word}%" for word in personal_words]
         for table in names:
