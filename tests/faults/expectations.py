@@ -6,9 +6,6 @@ from collections.abc import Collection, Iterator
 from deploy.verification.evidence import Fact, History, parse_time
 from deploy.verification.verdict import Violation, violation
 
-_FREE = ("overtaken", "superseded")
-"""Outcomes of a wish that no answer of the shop stands for."""
-
 
 def wishes_have_outcomes(history: History) -> Iterator[Violation]:
     """A wish about an order is settled as the newest answer of the shop says; without an answer it becomes overdue."""
@@ -17,6 +14,7 @@ def wishes_have_outcomes(history: History) -> Iterator[Violation]:
         _by(history.of("customer.decision_overdue"), "choice_id"),
         _by(history.of("order.change_answered"), "request_id"),
     )
+    shipped = {fact.order: fact for fact in reversed(history.of("order.shipped"))}
     for wish in history.of("customer.decided"):
         if wish.issue or not wish.data.get("answer_by"):
             continue
@@ -26,10 +24,17 @@ def wishes_have_outcomes(history: History) -> Iterator[Violation]:
             outcomes = [fact.data["outcome"] for fact in settled.get(choice, ())]
             if not outcomes:
                 yield violation(f"wish {choice}: answered, and never settled", wish, *answers)
-            elif newest.data["answer"] not in outcomes and not set(outcomes) & set(_FREE):
+            elif newest.data["answer"] not in outcomes and not (
+                "superseded" in outcomes or ("overtaken" in outcomes and _overtakes(shipped.get(wish.order), newest))
+            ):
                 yield violation(f"wish {choice}: settled as {outcomes}, not as answered last", wish, newest)
         elif choice not in settled and choice not in overdue and parse_time(wish.data["answer_by"]) < history.now:
             yield violation(f"wish {choice}: its deadline passed in silence", wish)
+
+
+def _overtakes(shipped: Fact | None, answer: Fact) -> bool:
+    """Return whether a shipment may have been read before the answer: it stands before it, or in another partition."""
+    return shipped is not None and (shipped.partition != answer.partition or shipped.offset < answer.offset)
 
 
 def found_parcels_count(history: History) -> Iterator[Violation]:

@@ -39,6 +39,7 @@ def settled(outcome: str) -> Fact:
 
 
 OPEN, PASSED = wish("2026-03-06T00:00:00+00:00"), wish("2026-03-04T12:00:00+00:00")
+SENT = fact("order.shipped", order_id="O-1")
 OVERDUE = fact("customer.decision_overdue", order_id="O-1", choice_id="W", reminder=1)
 
 
@@ -49,7 +50,8 @@ OVERDUE = fact("customer.decision_overdue", order_id="O-1", choice_id="W", remin
         (PASSED, OVERDUE),
         (PASSED, answered("accepted", 1), settled("accepted")),
         (PASSED, answered("accepted", 1), answered("declined", 2), settled("accepted"), settled("declined")),
-        (PASSED, answered("accepted", 1), settled("overtaken")),
+        (PASSED, SENT, answered("accepted", 1), settled("overtaken")),
+        (PASSED, answered("accepted", 1), settled("superseded")),
     ],
 )
 def test_a_wish_that_is_open_overdue_or_settled_as_answered_is_no_violation(facts: tuple[Fact, ...]) -> None:
@@ -61,6 +63,10 @@ def test_a_wish_that_is_open_overdue_or_settled_as_answered_is_no_violation(fact
     [
         ((PASSED,), "passed in silence"),
         ((OPEN, answered("accepted", 1)), "never settled"),
+        (
+            (OPEN, answered("accepted", 1), fact("order.shipped", order_id="O-1"), settled("overtaken")),
+            "not as answered",
+        ),
         ((OPEN, answered("accepted", 1), answered("declined", 2), settled("accepted")), "not as answered last"),
     ],
 )
