@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Sequence
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from libs.common.decisions.facts import Facts, TimerFired
 from libs.common.events.carrier import ParcelScanned
 from libs.common.events.envelope import Payload
-from libs.common.events.issues import IssueReviewRequested
+from libs.common.events.issues import IssueCancelled, IssueReviewRequested
 from libs.common.events.payment import PaymentChargedBack, RefundRequested
 from libs.common.events.storefront import OrderCancelled, OrderDelivered, OrderRefunded
 from libs.common.events.values import Money, MovedLine, RawStatus, Reason, Remedy
@@ -106,6 +107,18 @@ async def test_what_was_lost_and_is_delivered_after_all_ends_its_case(pool: Pool
     await storefront(pool, delivered)
     causes = [fact.cause for fact in await fire_order_timers(pool) if isinstance(fact, IssueReviewRequested)]
     assert causes == ["parcel_found"]
+
+
+@pytest.mark.parametrize(
+    ("delivered_at", "expected"), [(TUESDAY + timedelta(days=9), ["parcel_found"]), (TUESDAY - timedelta(days=9), [])]
+)
+async def test_a_delivery_after_the_report_counts_also_where_it_is_read_before_the_case_opens(
+    pool: Pool, delivered_at: datetime, expected: list[str]
+) -> None:
+    delivered = OrderDelivered(order_id="O-1", lines=(MovedLine(line_id="1", quantity=1),), delivered_at=delivered_at)
+    await storefront(pool, placed(), delivered)
+    (facts,) = await take(pool, accepted(Reason.LOST_IN_TRANSIT, requested_remedy=Remedy.REFUND))
+    assert [fact.cause for fact in facts if isinstance(fact, IssueReviewRequested | IssueCancelled)] == expected
 
 
 async def test_a_refund_of_the_shop_is_not_repeated_and_counts_once(pool: Pool) -> None:

@@ -67,9 +67,9 @@ def sum_lines(lines: Iterable[LineQuantity | CountedUnits]) -> dict[str, int]:
     return dict(found)
 
 
-def quantity_of(shipments: Iterable[CountedShipment], line_id: str) -> int:
-    """Return the units of a line that moved."""
-    moved = (shipment.lines for shipment in shipments if shipment.at is not None)
+def quantity_of(shipments: Iterable[CountedShipment], line_id: str, until: datetime | None = None) -> int:
+    """Return the units of a line that moved, at or before `until`."""
+    moved = (each.lines for each in shipments if each.at is not None and (until is None or each.at <= until))
     return sum(line.quantity for lines in moved for line in lines if line.line_id == line_id)
 
 

@@ -47,7 +47,8 @@ def _follow_arrivals(decision: CaseDecision, order: OrderLedger) -> None:
     """Notice lost or missing units that arrive after all, by the shop's word or the carrier's.
 
     Of a line with lost units, the others may still arrive; of a line with missing units, the shop counted all as
-    delivered before the report.
+    delivered before the report. Before the report is by the shop's time of delivery: the case may open later than the
+    delivery is read.
     """
     case = decision.case
     is_undelivered = case.reason in UNDELIVERED_REASONS
@@ -55,7 +56,8 @@ def _follow_arrivals(decision: CaseDecision, order: OrderLedger) -> None:
         return
     arrived = {line: order.delivered_units(line) for line in case.reported_units}
     if case.arrived_before is None:
-        decision.change(arrived_before=arrived)
+        before_report = {line: order.delivered_units(line, case.accepted_at) for line in case.reported_units}
+        decision.change(arrived_before=before_report)
         case = decision.case
     redelivery.follow_deliveries(decision, order)
     if not is_undelivered or case.parcel_found:

@@ -110,9 +110,9 @@ class OrderLedger:
     is_total_stated: bool = False
     most_received: Decimal = ZERO
 
-    def delivered_units(self, line_id: str) -> int:
-        """Return the units of a line that reached the customer, each delivery once."""
-        return quantity_of(self.deliveries, line_id)
+    def delivered_units(self, line_id: str, until: datetime | None = None) -> int:
+        """Return the units of a line that reached the customer, at or before `until`, each delivery once."""
+        return quantity_of(self.deliveries, line_id, until)
 
     @property
     def is_placed(self) -> bool:
