@@ -53,11 +53,13 @@ class Listener:
                     await self._assign_new(consumer)
                     for event in await self._fetch(consumer):
                         yield event
-            except (KafkaError, OSError):
+            except (KafkaError, OSError, asyncio.CancelledError):
+                _raise_if_cancelled()
                 await asyncio.sleep(0.3)
             finally:
-                with suppress(Exception):  # it may be in any state and is discarded
+                with suppress(Exception, asyncio.CancelledError):  # it may be in any state and is discarded
                     await consumer.stop()
+            _raise_if_cancelled()
 
     async def _assign_new(self, consumer: Any) -> None:
         """Assign all partitions, and again when there are more; asks the broker every `ASSIGN_SECONDS`."""
@@ -96,6 +98,13 @@ class Listener:
             return None
         self._seen.add(name)
         return topic_event
+
+
+def _raise_if_cancelled() -> None:
+    """Raise `CancelledError` if this task is to end: aiokafka raises it also where a connection was lost."""
+    task = asyncio.current_task()
+    if task and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def _trace(record: Any) -> list[tuple[str, bytes | None]]:
