@@ -52,12 +52,12 @@ def found_parcels_count(history: History) -> Iterator[Violation]:
 
 def buyers_warned(history: History, lot: str, warned_clusters: Collection[str]) -> Iterator[Violation]:
     """Each buyer of the lot who did not report is warned once in each cluster, and gets a notice or a reason."""
-    told = {fact.order for fact in _notices(history) if fact.data["kind"] == "buyer_warned"}
+    noticed = {fact.order for fact in _notices(history) if fact.data["kind"] == "buyer_warned"}
     warnings = Counter((fact.data["cluster_id"], fact.order) for fact in history.of("buyer.warned"))
     for (cluster, order), count in warnings.items():
         if count > 1:
             yield violation(f"order {order}: warned {count} times in cluster {cluster}")
-        if order not in told:
+        if order not in noticed:
             yield violation(f"order {order}: warned, and no notice about it")
     reported = {fact.order for fact in history.of("issue.reported")}
     delivered = {fact.order for fact in history.of("order.delivered")}

@@ -1,6 +1,6 @@
 """The shop's answers to what customers wish about a late order: pure, drawn from the wish alone.
 
-Shops accept, decline, answer after the deadline, contradict themselves, ship without a word, or never answer.
+Shops accept, decline, answer after the deadline, contradict themselves, ship without an answer, or never do anything.
 """
 
 import random
@@ -17,7 +17,7 @@ from tests.faults.answers import PartnerAnswer, PartnerAnswers
 
 
 class ShopManner(StrEnum):
-    """What a shop does about a request of a customer."""
+    """Manner of a shop in answering a request of a customer."""
 
     ACCEPTS = "accepts"
     DECLINES = "declines"

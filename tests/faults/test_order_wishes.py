@@ -1,4 +1,4 @@
-"""Shops answer wishes about orders in every manner; what they carry out fits what they said."""
+"""Shops answer wishes about orders in every manner, and carry out what they accept."""
 
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
