@@ -14,11 +14,33 @@ from libs.common.events.registry import decode
 from libs.common.postgres.pool import Connection
 from services.delivery_notify.store.erasure import erase as erase_in_delivery_notify
 from services.intake.app import create_app as create_intake
+from services.intake.domain.order_contacts import OrderContact, Person
 from services.intake.settings import IntakeSettings
+from services.intake.store.customer_messages import CustomerMessage, MessageContent, MessageSubject, record
 from services.intake.store.erasure import erase as erase_in_intake
+from services.intake.store.order_contacts import write_contacts
 from tests.conftest import MakeDatabase, as_owner
 from tests.erasure.one_customer import AFTER, BEFORE, CUSTOMER, ERASURE, NOW, OTHER, asked
 from tests.running import STOREFRONT, eventually, running
+
+
+@pytest.mark.parametrize("conn", ["intake"], indirect=True)
+async def test_a_mail_that_names_no_order_goes_with_the_customer_of_its_address(conn: Connection) -> None:
+    await write_contacts(
+        conn, [OrderContact("O", CUSTOMER, person=Person(email="hanako@example.jp"), placed_at=BEFORE)]
+    )
+    mails = {
+        "theirs": ("Hanako@example.jp", BEFORE),
+        "later": ("hanako@example.jp", AFTER),
+        "other": ("b@x.jp", BEFORE),
+    }
+    ids = {name: uuid4() for name in mails}
+    for name, (sender, received_at) in mails.items():
+        content = MessageContent(sender, "", "the pot is broken", "the pot is broken")
+        await record(conn, CustomerMessage(ids[name], MessageSubject(), received_at, content, 0, 0))
+    await erase_in_intake(conn, ERASURE)
+    left = [row["message_id"] for row in await conn.fetch("SELECT message_id FROM customer_messages")]
+    assert set(left) == {ids["later"], ids["other"]}
 
 
 @pytest.mark.parametrize("conn", ["intake"], indirect=True)

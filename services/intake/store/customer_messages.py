@@ -1,6 +1,6 @@
 """SQL of messages that customers wrote: what they are about, and their content, which is encrypted with column keys."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -33,6 +33,11 @@ _ONE = "SELECT * FROM customer_messages WHERE message_id = $1"
 _ERASE = """
     DELETE FROM customer_messages
     WHERE (issue_id = ANY($1) OR order_id = ANY($2) OR customer_id = $3) AND received_at <= $4"""
+_UNMATCHED = """
+    SELECT message_id, content FROM customer_messages
+    WHERE customer_id IS NULL AND received_at <= $1 AND message_id > $2 ORDER BY message_id LIMIT 1000"""
+_DELETE = "DELETE FROM customer_messages WHERE message_id = ANY($1)"
+_FIRST = UUID(int=0)
 # A message about an open issue stays as long as the issue.
 _SWEEP = """
     DELETE FROM customer_messages WHERE message_id IN (
@@ -121,6 +126,22 @@ async def erase_messages(
     conn: Connection, issues: Sequence[UUID], orders: Sequence[str], customer_id: str, until: datetime
 ) -> None:
     await conn.execute(_ERASE, issues, orders, customer_id, until)
+
+
+async def erase_unmatched(conn: Connection, addresses: Collection[str], until: datetime) -> list[UUID]:
+    """Delete messages of no known order that came from these mail addresses; return their ids.
+
+    Senders are encrypted, so all such messages are read: erasures are rare, and these messages are few.
+    """
+    if not addresses:
+        return []
+    wanted, erased, after = {each.casefold() for each in addresses}, list[UUID](), _FIRST
+    while rows := await conn.fetch(_UNMATCHED, until, after):
+        contents = [(row["message_id"], from_json(keys_of(conn).reveal(TABLE, row["content"]))) for row in rows]
+        erased += [message_id for message_id, content in contents if content["sender"].casefold() in wanted]
+        after = rows[-1]["message_id"]
+    await conn.execute(_DELETE, erased)
+    return erased
 
 
 def _message(conn: Connection, row: asyncpg.Record) -> CustomerMessage:

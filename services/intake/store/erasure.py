@@ -13,7 +13,8 @@ from pydantic import TypeAdapter
 from libs.common.postgres.pool import Connection
 from libs.common.privacy.erasure import Erasure, erase_dead_letters
 from services.intake.domain.orders import Order, PendingReport, Report
-from services.intake.store.customer_messages import erase_messages
+from services.intake.store.customer_messages import erase_messages, erase_unmatched
+from services.intake.store.order_contacts import addresses_of_customer
 
 _ORDER: TypeAdapter[Order] = TypeAdapter(Order)
 
@@ -31,7 +32,9 @@ _DESCRIPTIONS = "UPDATE issues SET description = NULL WHERE issue_id = ANY($1) A
 _RATINGS = "UPDATE ratings SET comment = NULL WHERE issue_id = ANY($1) AND rated_at <= $2 AND comment IS NOT NULL"
 _STAFF = "SELECT erase_free_text($1)"
 _CONTACTS = "DELETE FROM order_contacts WHERE customer_id = $1 AND coalesce(placed_at, '-infinity') <= $2"
-_ANOMALIES = "UPDATE anomalies SET comment = '' WHERE (issue_id = ANY($1) OR order_id = ANY($2)) AND settled_at <= $3"
+_ANOMALIES = """
+    UPDATE anomalies SET comment = ''
+    WHERE (issue_id = ANY($1) OR order_id = ANY($2) OR thing = ANY($4)) AND settled_at <= $3"""
 _PHOTOS = """
     WITH attached AS (
         DELETE FROM evidence WHERE issue_id = ANY($1) AND stored_at <= $3 RETURNING sha256, media_type),
@@ -45,12 +48,14 @@ async def erase(conn: Connection, erasure: Erasure) -> None:
     rows = await conn.fetch(_ISSUES, erasure.customer_id, erasure.until)
     issues: list[UUID] = [row["issue_id"] for row in rows]
     await erase_dead_letters(conn, erasure, [*orders, *map(str, issues)])
+    # Mails that name no order are found by the addresses of their sender, which the contacts hold.
+    unmatched = await erase_unmatched(conn, await addresses_of_customer(conn, erasure.customer_id), erasure.until)
     await conn.execute(_CONTACTS, erasure.customer_id, erasure.until)
     await conn.execute(_DESCRIPTIONS, issues)
     await conn.execute(_RATINGS, issues, erasure.until)
     await erase_messages(conn, issues, orders, erasure.customer_id, erasure.until)
     await conn.execute(_STAFF, issues)
-    await conn.execute(_ANOMALIES, issues, orders, erasure.until)
+    await conn.execute(_ANOMALIES, issues, orders, erasure.until, [f"message:{each}" for each in unmatched])
     await conn.execute(_PHOTOS, issues, uploaded, erasure.until)
 
 

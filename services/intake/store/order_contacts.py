@@ -41,6 +41,7 @@ _BY_NUMBER = f"""
     SELECT {_COLUMNS} FROM order_contacts WHERE lower(order_id) = ANY($1)
     UNION SELECT {_COLUMNS} FROM order_contacts WHERE lower(order_number) = ANY($1)
     ORDER BY order_id LIMIT $2"""  # noqa: S608 - column names of this module
+_OF_CUSTOMER = f"SELECT {_COLUMNS} FROM order_contacts WHERE customer_id = $1"  # noqa: S608
 _OLD = """
     DELETE FROM order_contacts WHERE order_id IN (SELECT order_id FROM order_contacts WHERE placed_at < $1 LIMIT $2)"""
 
@@ -98,6 +99,12 @@ async def find_by_fragment(conn: Connection, text: str, limit: int) -> list[tupl
             if field := found_in(contact.person, text):
                 found[contact.order_id] = (contact, field)
     return list(found.values())[:limit]
+
+
+async def addresses_of_customer(conn: Connection, customer_id: str) -> set[str]:
+    """Return the mail addresses of a customer's own orders."""
+    rows = await conn.fetch(_OF_CUSTOMER, customer_id)
+    return {email for row in rows if (email := _loaded(row, keys_of(conn)).person.email)}
 
 
 async def find_by_number(conn: Connection, numbers: Sequence[str], limit: int = 20) -> list[OrderContact]:
