@@ -24,7 +24,7 @@ from libs.common.events.registry import AnyEvent
 from libs.common.events.storefront import CustomerMerged
 from libs.common.events.values import Language
 from libs.common.messaging.decision_runner import Incoming
-from services.delivery_notify.domain.consents import ConsentStated, Unsubscribe, decide
+from services.delivery_notify.domain.consents import REPEATED, ConsentStated, Unsubscribe, Withdrawals, decide
 from services.delivery_notify.domain.loyalty_news import ADVERTISING, announce, is_gift
 from services.delivery_notify.domain.notices import NoticeCreated
 from services.delivery_notify.domain.routing import Defer, RecipientContact, Route, RoutingContext, Unreachable, route
@@ -114,17 +114,24 @@ def test_points_of_purchases_and_issues_are_no_gifts(more: dict[str, Any]) -> No
 
 
 def test_a_statement_from_the_future_counts_as_now() -> None:
-    (recorded,) = decide(wrapped(consent(days_ago=-400)), NOW)
+    (recorded,) = decide(None, wrapped(consent(days_ago=-400)), NOW)
     assert isinstance(recorded, ConsentStated)
     assert recorded.stated_at == NOW
 
 
 def test_unsubscribing_withdraws_every_channel_and_is_published() -> None:
-    facts = decide(wrapped(Unsubscribe(customer_id=CUSTOMER, purpose=ConsentPurpose.LOYALTY)), NOW)
+    facts = decide(None, wrapped(Unsubscribe(customer_id=CUSTOMER, purpose=ConsentPurpose.LOYALTY)), NOW)
     (published,) = of(facts, CustomerUnsubscribed)
     assert (published.customer_id, published.unsubscribed_at) == (CUSTOMER, NOW)
     assert [row.channel for row in of(facts, ConsentStated)] == list(ConsentChannel)
     assert [(row.granted, row.source) for row in of(facts, ConsentStated)] == [(False, "unsubscribe_link")] * 3
+
+
+@pytest.mark.parametrize(("ago", "rows"), [(timedelta(0), 0), (REPEATED, 3), (timedelta(days=9), 3)])
+def test_a_withdrawal_that_is_repeated_at_once_adds_no_row(ago: timedelta, rows: int) -> None:
+    event = wrapped(Unsubscribe(customer_id=CUSTOMER, purpose=ConsentPurpose.LOYALTY))
+    facts = decide(Withdrawals({ConsentPurpose.LOYALTY: NOW - ago}), event, NOW)
+    assert len(of(facts, ConsentStated)) == rows
 
 
 CONTEXT = RoutingContext(NOW, CALENDAR, ("email", "line"), max_messages_per_day=1)
@@ -189,7 +196,10 @@ async def test_a_birthday_is_one_mail_with_consent_and_none_after_unsubscribing(
         assert [each["granted"] for each in await current(live)] == [True]
         done = await live.client.post(path, data={"List-Unsubscribe": "One-Click"})
         assert (done.status_code, "配信を停止いたしました" in done.text) == (200, True)
-        assert (await live.client.post(path)).status_code == 200
+        rows = "SELECT count(*) FROM consents"
+        before = await live.service.pool.fetchval(rows)
+        assert [(await live.client.post(path)).status_code for _ in range(5)] == [200] * 5
+        assert await live.service.pool.fetchval(rows) == before
         await hear(live, birthday(derived_id("entry", 3)), consent(days_ago=0.5))
         assert await count(live) == 1
         assert [each["granted"] for each in await current(live)] == [False] * 3

@@ -4,8 +4,8 @@ The Act on Regulation of Transmission of Specified Electronic Mail (特定電子
 3, requires consent and a record of it. Statements are append-only rows; of each purpose and channel the newest counts.
 """
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import ClassVar
 
 from libs.common.decisions.facts import Fact, Facts, Ignored, Record
@@ -16,6 +16,11 @@ from libs.common.events.registry import AnyEvent
 
 UNSUBSCRIBED = "unsubscribe_link"
 """Source of a withdrawal by the link in a message."""
+REPEATED = timedelta(minutes=10)
+"""Time for which a repeated withdrawal by the link adds no row: who has the link could add them without limit.
+
+Not for ever: a consent stated after the first withdrawal may arrive late, and the repeated one must count over it.
+"""
 
 
 class Unsubscribe(Payload):
@@ -40,11 +45,20 @@ class ConsentStated(Record):
     recorded_at: datetime
 
 
-def decide(event: AnyEvent, now: datetime) -> Facts:
-    """Return the rows of one statement. Needs no state, and is total over all events in any order."""
+@dataclass(frozen=True, slots=True)
+class Withdrawals:
+    """Time of a customer's newest withdrawal by the link, by purpose, where no channel has a later consent."""
+
+    at: Mapping[str, datetime]
+
+
+def decide(state: Withdrawals | None, event: AnyEvent, now: datetime) -> Facts:
+    """Return the rows of one statement. It is total over all events in any order."""
     match event.data:
         case CustomerConsentChanged() as stated:
             return [_row(stated, now)]
+        case Unsubscribe(purpose=purpose) if state and purpose in state.at and now - state.at[purpose] < REPEATED:
+            return [Ignored("unsubscribed_before")]
         case Unsubscribe(customer_id=customer_id, purpose=purpose):
             return _withdrawn(customer_id, purpose, now)
     return [Ignored("not_subscribed")]

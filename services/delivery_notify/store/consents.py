@@ -13,7 +13,14 @@ from libs.common.events.customers import CustomerUnsubscribed
 from libs.common.events.registry import AnyEvent
 from libs.common.postgres.batch import columns
 from libs.common.postgres.pool import Connection
-from services.delivery_notify.domain.consents import ConsentStated, decide, withdrawals
+from services.delivery_notify.domain.consents import (
+    UNSUBSCRIBED,
+    ConsentStated,
+    Unsubscribe,
+    Withdrawals,
+    decide,
+    withdrawals,
+)
 
 _INSERT = """
     INSERT INTO consents (customer_id, purpose, channel, stated_at, granted, source, recorded_at)
@@ -24,6 +31,10 @@ _NEWEST = """
     SELECT DISTINCT ON (customer_id, purpose, channel) customer_id, purpose, channel, granted, source, stated_at
     FROM consents WHERE customer_id = $1
     ORDER BY customer_id, purpose, channel, stated_at DESC, granted"""
+_WITHDRAWN = """
+    SELECT customer_id, purpose, max(stated_at) FILTER (WHERE source = $2) AS at
+    FROM consents WHERE customer_id = ANY($1) GROUP BY customer_id, purpose
+    HAVING max(stated_at) FILTER (WHERE source = $2) >= coalesce(max(stated_at) FILTER (WHERE granted), '-infinity')"""
 _RECORDS = """
     SELECT * FROM (
         SELECT purpose, channel, granted, source, stated_at, recorded_at FROM consents
@@ -40,7 +51,7 @@ _ERASE = """
 
 
 class Consents:
-    """Aggregate of consents, by customer. It has no state: each statement is a row of its own."""
+    """Aggregate of consents, by customer. Each statement is a row of its own."""
 
     name = "consents"
     is_read_model = False
@@ -49,13 +60,18 @@ class Consents:
         customer_id: str | None = getattr(event.data, "customer_id", None)
         return customer_id
 
-    async def load(self, conn: Connection, keys: Sequence[str], events: Sequence[AnyEvent]) -> dict[str, None]:
-        return {}
+    async def load(self, conn: Connection, keys: Sequence[str], events: Sequence[AnyEvent]) -> dict[str, Withdrawals]:
+        customers = {event.data.customer_id for event in events if isinstance(event.data, Unsubscribe)}
+        rows = await conn.fetch(_WITHDRAWN, sorted(customers), UNSUBSCRIBED) if customers else []
+        found: dict[str, dict[str, datetime]] = {}
+        for row in rows:
+            found.setdefault(row["customer_id"], {})[row["purpose"]] = row["at"]
+        return {customer: Withdrawals(at) for customer, at in found.items()}
 
-    def decide(self, state: None, event: AnyEvent, now: datetime) -> tuple[None, Facts]:
-        return None, decide(event, now)
+    def decide(self, state: Withdrawals | None, event: AnyEvent, now: datetime) -> tuple[Withdrawals | None, Facts]:
+        return state, decide(state, event, now)
 
-    async def save(self, conn: Connection, changed: Mapping[str, None], records: Sequence[Record]) -> None:
+    async def save(self, conn: Connection, changed: Mapping[str, Withdrawals], records: Sequence[Record]) -> None:
         await _save(conn, [record for record in records if isinstance(record, ConsentStated)])
 
 
