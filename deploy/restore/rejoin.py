@@ -7,7 +7,7 @@ starts, from what the service itself published:
 - notices (delivery_notify): each `notice.sent`, `notice.failed` and `notice.suppressed` since the backup is recorded as
   the outcome of its notice. A notice whose outcome was not published is sent: a customer that is not notified is worse
   than a message that arrives twice under one `Message-ID`, which most providers drop;
-- withdrawn consents (delivery_notify): each `customer.unsubscribed` since the backup, or advertising would be sent;
+- consents (delivery_notify): each `customer.unsubscribed` and `customer.consent_recorded` since the backup;
 - reports over HTTP and decisions of staff (intake): `services.intake.domain.restoration`;
 - entries of the ledger (loyalty): `services.loyalty.domain.restoration`;
 - erasures: each request since the backup is recorded, so that data of that customer is redacted from the first record.
@@ -20,13 +20,13 @@ from datetime import UTC, datetime
 from deploy.api.api_docs import example_app
 from deploy.restore.topics import read_since, set_offsets_back
 from libs.common.config.settings import ServiceSettings
-from libs.common.events.customers import CustomerErasureRequested, CustomerUnsubscribed
+from libs.common.events.customers import CustomerConsentRecorded, CustomerErasureRequested, CustomerUnsubscribed
 from libs.common.events.notices import CustomerDecided, NoticeFailed, NoticeSent, NoticeSuppressed
 from libs.common.events.topics import CUSTOMERS, ISSUES, LOYALTY, NOTICES, STOREFRONT_ORDERS, consumer_group
 from libs.common.postgres.pool import Connection
 from libs.common.privacy.erase_cli import KafkaCluster
 from libs.common.privacy.erasure import Erasure, record_erasures
-from services.delivery_notify.store.consents import restore_withdrawals
+from services.delivery_notify.store.consents import restore_consents
 from services.delivery_notify.store.known_notices import record_known_notices
 from services.intake.policy.eligibility_rules import read_rules
 from services.intake.settings import IntakeSettings
@@ -81,8 +81,8 @@ async def _notices(conn: Connection, cluster: KafkaCluster, since: datetime, set
     outcomes = [each for each in events if isinstance(each, NoticeSent | NoticeFailed | NoticeSuppressed)]
     await record_known_notices(conn, outcomes)
     known = [event.data for event in await read_since(cluster, CUSTOMERS, since)]
-    unsubscribed = [each for each in known if isinstance(each, CustomerUnsubscribed)]
-    await restore_withdrawals(conn, unsubscribed, datetime.now(UTC))
+    stated = [each for each in known if isinstance(each, CustomerUnsubscribed | CustomerConsentRecorded)]
+    await restore_consents(conn, stated, datetime.now(UTC))
     answers = [each for each in events if isinstance(each, CustomerDecided) and not each.by_default]
     lost = [f"answer of a customer: {each.order_id} {each.choice_id} {each.choice}" for each in answers]
     return len(outcomes), tuple(lost)

@@ -38,6 +38,10 @@ DECIDED_BY = {
     "customer.decision_settled.v1": {"choice": "the storefront answered it", "change": "as the choice"},
     "cluster.detected.v1": {"reasons": "the cluster consists of such reports"},
     "buyer.warned.v1": {"cause": "messages explain it"},
+    "customer.consent_recorded.v1": {
+        "purpose": "messages of this purpose begin or end",
+        "channel": "messages on this channel begin or end",
+    },
     "customer.unsubscribed.v1": {"purpose": "messages of this purpose end"},
 }
 """Fields of our own events by which a reader decides: a value that it does not know makes a dead letter, so that the

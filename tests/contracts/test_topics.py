@@ -81,7 +81,7 @@ CONVERSATIONS: dict[str, tuple[str, Direction, str]] = {
     "customers": (
         "customer_id",
         Direction.INTERNAL,
-        "customer.erasure_requested customer.erased customer.unsubscribed",
+        "customer.erasure_requested customer.erased customer.consent_recorded customer.unsubscribed",
     ),
     "anomalies": (
         "cause",

@@ -14,6 +14,7 @@ from libs.common.events.customers import (
     ConsentChannel,
     ConsentPurpose,
     CustomerConsentChanged,
+    CustomerConsentRecorded,
     CustomerErasureRequested,
     CustomerUnsubscribed,
 )
@@ -24,7 +25,14 @@ from libs.common.events.registry import AnyEvent
 from libs.common.events.storefront import CustomerMerged
 from libs.common.events.values import Language
 from libs.common.messaging.decision_runner import Incoming
-from services.delivery_notify.domain.consents import REPEATED, ConsentStated, Unsubscribe, Withdrawals, decide
+from services.delivery_notify.domain.consents import (
+    REPEATED,
+    ConsentStated,
+    RecordConsent,
+    Unsubscribe,
+    Withdrawals,
+    decide,
+)
 from services.delivery_notify.domain.loyalty_news import ADVERTISING, announce, is_gift
 from services.delivery_notify.domain.notices import NoticeCreated
 from services.delivery_notify.domain.routing import Defer, RecipientContact, Route, RoutingContext, Unreachable, route
@@ -117,6 +125,14 @@ def test_a_statement_from_the_future_counts_as_now() -> None:
     (recorded,) = decide(None, wrapped(consent(days_ago=-400)), NOW)
     assert isinstance(recorded, ConsentStated)
     assert recorded.stated_at == NOW
+
+
+def test_a_consent_that_is_stated_over_http_is_published_and_one_of_a_topic_is_not() -> None:
+    stated = consent()
+    facts = decide(None, wrapped(RecordConsent(**stated.model_dump())), NOW)
+    (published,) = of(facts, CustomerConsentRecorded)
+    assert published.model_dump() == stated.model_dump()
+    assert decide(None, wrapped(stated), NOW) == of(facts, ConsentStated)
 
 
 def test_unsubscribing_withdraws_every_channel_and_is_published() -> None:

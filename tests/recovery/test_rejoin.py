@@ -23,6 +23,7 @@ from deploy.verification.evidence import Fact
 from libs.common.events.customers import (
     ConsentChannel,
     ConsentPurpose,
+    CustomerConsentRecorded,
     CustomerErasureRequested,
     CustomerUnsubscribed,
 )
@@ -210,6 +211,26 @@ async def test_who_unsubscribed_since_the_backup_stays_unsubscribed(
         counting = await current_consents(conn, "C-1")
         assert {each["channel"]: each["granted"] for each in counting} == dict.fromkeys(ConsentChannel, False)
         assert {each["stated_at"] for each in counting} == {left.unsubscribed_at}
+    finally:
+        await conn.close()
+
+
+async def test_a_consent_that_was_stated_over_http_since_the_backup_counts_again(
+    database: MakeDatabase, kafka: str, topics: str
+) -> None:
+    stated = CustomerConsentRecorded(
+        customer_id="C-1",
+        purpose=ConsentPurpose.LOYALTY,
+        channel=ConsentChannel.EMAIL,
+        granted=True,
+        source="checkout",
+        changed_at=datetime.now(UTC) - timedelta(seconds=1),
+    )
+    conn = await rejoined(await database("delivery_notify"), KafkaCluster(kafka, topics), "delivery_notify", stated)
+    try:
+        (counting,) = await current_consents(conn, "C-1")
+        assert (counting["channel"], counting["granted"], counting["source"]) == ("email", True, "checkout")
+        assert counting["stated_at"] == stated.changed_at
     finally:
         await conn.close()
 

@@ -86,6 +86,26 @@ class CustomerConsentChanged(Payload):
     """Time at which the customer stated it, by the shop's clock."""
 
 
+class CustomerConsentRecorded(Payload):
+    """A consent to advertising, or its withdrawal, that the shop stated over HTTP; a restore reads it again."""
+
+    TYPE: ClassVar = "customer.consent_recorded.v1"
+    TOPIC = topics.CUSTOMERS
+
+    customer_id: Identifier
+    """Customer; also the Kafka key."""
+    purpose: ConsentPurpose
+    """Purpose of the messages."""
+    channel: ConsentChannel
+    """Channel of the messages."""
+    granted: bool
+    """True for consent, false for its withdrawal."""
+    source: ConsentSource
+    """Place where the customer stated it, as a code of the shop; kept as evidence."""
+    changed_at: UtcTime
+    """Time at which the customer stated it, by the shop's clock."""
+
+
 class CustomerUnsubscribed(Payload):
     """A customer withdrew consent to advertising on every channel, by the link in a message."""
 

@@ -133,6 +133,7 @@ PAYLOADS: tuple[type[Payload], ...] = (
     customers.CustomerErasureRequested,
     customers.CustomerErased,
     customers.CustomerConsentChanged,
+    customers.CustomerConsentRecorded,
     customers.CustomerUnsubscribed,
     rejections.EventRejected,
 )

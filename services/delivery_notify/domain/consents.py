@@ -10,7 +10,13 @@ from typing import ClassVar
 
 from libs.common.decisions.facts import Fact, Facts, Ignored, Record
 from libs.common.decisions.fast_dataclass import dataclass
-from libs.common.events.customers import ConsentChannel, ConsentPurpose, CustomerConsentChanged, CustomerUnsubscribed
+from libs.common.events.customers import (
+    ConsentChannel,
+    ConsentPurpose,
+    CustomerConsentChanged,
+    CustomerConsentRecorded,
+    CustomerUnsubscribed,
+)
 from libs.common.events.envelope import Payload
 from libs.common.events.registry import AnyEvent
 
@@ -30,6 +36,12 @@ class Unsubscribe(Payload):
 
     customer_id: str
     purpose: ConsentPurpose
+
+
+class RecordConsent(CustomerConsentChanged):
+    """Command of the HTTP route: a statement that is on no topic yet. It never leaves the service."""
+
+    TYPE: ClassVar = "customer.record_consent.v1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +67,10 @@ class Withdrawals:
 def decide(state: Withdrawals | None, event: AnyEvent, now: datetime) -> Facts:
     """Return the rows of one statement. It is total over all events in any order."""
     match event.data:
+        case RecordConsent() as stated:
+            row = _row(stated, now)
+            content = stated.model_dump() | {"changed_at": row.stated_at}
+            return [row, CustomerConsentRecorded.model_validate(content)]
         case CustomerConsentChanged() as stated:
             return [_row(stated, now)]
         case Unsubscribe(purpose=purpose) if state and purpose in state.at and now - state.at[purpose] < REPEATED:
@@ -64,7 +80,12 @@ def decide(state: Withdrawals | None, event: AnyEvent, now: datetime) -> Facts:
     return [Ignored("not_subscribed")]
 
 
-def _row(stated: CustomerConsentChanged, now: datetime) -> ConsentStated:
+def recorded(stated: CustomerConsentRecorded, now: datetime) -> ConsentStated:
+    """Return the row of a statement that was recorded before."""
+    return _row(stated, now)
+
+
+def _row(stated: CustomerConsentChanged | CustomerConsentRecorded, now: datetime) -> ConsentStated:
     """A time in the future would outdate later statements, so it counts as now."""
     at = min(stated.changed_at, now)
     return ConsentStated(stated.customer_id, stated.purpose, stated.channel, at, stated.granted, stated.source, now)

@@ -14,7 +14,7 @@ from libs.common.decisions.calendars import CALENDAR_TIMER
 from libs.common.decisions.context import subscriptions, timer_changes
 from libs.common.decisions.facts import Anomaly, Facts, TimerFired
 from libs.common.events.change_requests import CustomerDecisionOverdue, CustomerDecisionSettled, OrderChangeAnswered
-from libs.common.events.customers import CustomerErased, CustomerUnsubscribed
+from libs.common.events.customers import CustomerConsentRecorded, CustomerErased, CustomerUnsubscribed
 from libs.common.events.envelope import Payload
 from libs.common.events.issues import (
     IssueAccepted,
@@ -174,6 +174,7 @@ PUBLISHES = (
     CustomerDecisionOverdue,
     CustomerDecisionSettled,
     CustomerErased,
+    CustomerConsentRecorded,
     CustomerUnsubscribed,
 )
 

@@ -7,12 +7,13 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
 
 from libs.common.decisions.facts import Facts
-from libs.common.events.customers import ConsentChannel, ConsentPurpose, ConsentSource, CustomerConsentChanged
+from libs.common.events.customers import ConsentChannel, ConsentPurpose, ConsentSource
 from libs.common.events.values import UtcTime
 from libs.common.http.api_keys import require_caller
 from libs.common.http.problems import PROBLEM_RESPONSE, Answer
 from libs.common.privacy.customer_merges import current_customer
 from libs.common.runtime.dependencies import CurrentService
+from services.delivery_notify.domain.consents import RecordConsent
 from services.delivery_notify.http.preferences import CustomerId, Key
 from services.delivery_notify.store import consents
 from services.delivery_notify.store.consents import Consents
@@ -82,7 +83,7 @@ async def show_consents(customer_id: CustomerId, service: CurrentService) -> Con
 async def record_consent(
     customer_id: CustomerId, body: ConsentBody, key: Key, service: CurrentService, aggregate: CurrentConsents
 ) -> JSONResponse:
-    stated = CustomerConsentChanged(customer_id=customer_id, **body.model_dump())
+    stated = RecordConsent(customer_id=customer_id, **body.model_dump())
 
     def answer(facts: Facts) -> Answer:
         recorded: dict[str, Any] = {"customer_id": customer_id, **body.model_dump(mode="json")}

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from libs.common.decisions.facts import Facts, Record
-from libs.common.events.customers import CustomerUnsubscribed
+from libs.common.events.customers import CustomerConsentRecorded, CustomerUnsubscribed
 from libs.common.events.registry import AnyEvent
 from libs.common.postgres.batch import columns
 from libs.common.postgres.pool import Connection
@@ -19,6 +19,7 @@ from services.delivery_notify.domain.consents import (
     Unsubscribe,
     Withdrawals,
     decide,
+    recorded,
     withdrawals,
 )
 
@@ -84,9 +85,12 @@ async def _save(conn: Connection, rows: Sequence[ConsentStated]) -> None:
         await conn.execute(_INSERT, *columns(values))
 
 
-async def restore_withdrawals(conn: Connection, unsubscribed: Sequence[CustomerUnsubscribed], now: datetime) -> None:
-    """Record again who unsubscribed since the backup, so that they get no advertising."""
-    await _save(conn, [row for each in unsubscribed for row in withdrawals(each, now)])
+async def restore_consents(
+    conn: Connection, stated: Sequence[CustomerUnsubscribed | CustomerConsentRecorded], now: datetime
+) -> None:
+    """Record again who unsubscribed since the backup, and what the shop stated over HTTP."""
+    for each in stated:
+        await _save(conn, withdrawals(each, now) if isinstance(each, CustomerUnsubscribed) else [recorded(each, now)])
 
 
 async def current_consents(conn: Connection, customer_id: str) -> list[dict[str, Any]]:
