@@ -16,6 +16,7 @@ from deploy.reconciliation.desk import open_desk_items
 from deploy.reconciliation.discrepancies import Discrepancy
 from deploy.reconciliation.reading import Connections, IncompleteDatabasesError, connected, read_snapshot
 from deploy.reconciliation.republication import publish_again
+from libs.common.postgres.column_keys import ColumnKeyError
 from libs.common.telemetry.counters import Counters
 from libs.common.telemetry.metrics import Metrics
 
@@ -104,7 +105,7 @@ def main(
     scope = Scope(days, timedelta(minutes=grace_minutes), timedelta(seconds=second_look_seconds))
     try:
         result = asyncio.run(_run(databases(database_urls), scope, redrive, desk, prefix))
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, IncompleteDatabasesError) as error:
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, IncompleteDatabasesError, ColumnKeyError) as error:
         typer.echo(f"could not read the databases: {type(error).__name__}: {error}", err=True)
         raise typer.Exit(NOT_ASKED) from None
     _count(result.found, otlp_endpoint)

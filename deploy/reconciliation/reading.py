@@ -23,7 +23,8 @@ from libs.common.config.column_key_settings import ColumnKeySettings
 from libs.common.config.settings import load
 from libs.common.events.loyalty import PointsGranted, PointsWithheld, WithheldCode
 from libs.common.events.topics import SERVICES
-from libs.common.postgres.column_keys import configured_keys
+from libs.common.postgres.column_keys import NO_KEYS, ColumnKeys, configured_keys
+from libs.common.postgres.key_register import registered_keys
 from libs.common.postgres.pool import Connection
 from services.delivery_notify.store import reconciliation as delivery_notify
 from services.intake.store import reconciliation as intake
@@ -39,23 +40,31 @@ class IncompleteDatabasesError(ValueError):
 
 @asynccontextmanager
 async def connected(urls: Mapping[str, str]) -> AsyncIterator[dict[str, Connection]]:
-    """Open one connection per service. Raises `IncompleteDatabasesError` unless all four are given."""
+    """Open one connection per service. Raises `IncompleteDatabasesError` unless all are given, and `ColumnKeyError`.
+
+    What is written by them is encrypted with the present key of each service.
+    """
     if absent := [service for service in SERVICES if service not in urls]:
         raise IncompleteDatabasesError(f"DATABASE_URLS: {', '.join(absent)} missing; name the database of each service")
     opened: dict[str, Connection] = {}
     keys = configured_keys(load(ColumnKeySettings))
     try:
         for service in SERVICES:
-            opened[service] = await asyncpg.connect(
-                urls[service],
-                timeout=10,
-                server_settings={"application_name": "reconcile"},
-                connection_class=keys.connection_class,
-            )
+            plain = await _connect(urls[service], NO_KEYS)
+            try:
+                present = await registered_keys(plain, keys)
+            finally:
+                await plain.close()
+            opened[service] = await _connect(urls[service], present)
         yield opened
     finally:
         for conn in opened.values():
             await conn.close()
+
+
+async def _connect(url: str, keys: ColumnKeys) -> Connection:
+    application = {"application_name": "reconcile"}
+    return await asyncpg.connect(url, timeout=10, server_settings=application, connection_class=keys.connection_class)
 
 
 async def read_snapshot(connections: Connections, since: datetime) -> SystemSnapshot:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from libs.common.config.settings import ServiceSettings
 from libs.common.postgres.column_keys import NO_KEYS, ColumnKeyError, ColumnKeys
-from libs.common.postgres.key_register import register, retire_others
+from libs.common.postgres.key_register import register, registered_keys, retire_others
 from libs.common.postgres.pool import Connection
 from tests.conftest import MakeDatabase
 
@@ -109,3 +109,18 @@ async def test_a_key_that_is_retired_is_needed_no_longer(conn: Connection) -> No
     keys = await registered(conn, NEW, OLD)
     assert await retire_others(conn, keys) == ColumnKeys([OLD]).ids
     await registered(conn, NEW)
+
+
+async def test_a_command_encrypts_with_the_key_that_the_service_registered_last(database: MakeDatabase) -> None:
+    conn = await asyncpg.connect(await database("returns"))
+    try:
+        assert not (await registered_keys(conn, ColumnKeys([OLD]))).is_encrypting
+        await register(conn, ColumnKeys([OLD]))
+        await register(conn, ColumnKeys([NEW, OLD]))
+        for configured in (ColumnKeys([OLD, NEW]), ColumnKeys([NEW, OLD])):
+            sealed = (await registered_keys(conn, configured)).seal("outbox", b"Hana")
+            assert ColumnKeys([NEW]).open("outbox", sealed) == b"Hana"
+        with pytest.raises(ColumnKeyError, match=r"is missing; set the keys of the service"):
+            await registered_keys(conn, ColumnKeys([OLD]))
+    finally:
+        await conn.close()

@@ -50,6 +50,15 @@ class ColumnKeys:
         self.lookup_key = b""
         """Key of digests; read from `column_keys` at start, empty without encryption."""
 
+    def encrypting_with(self, key_id: bytes) -> "ColumnKeys":
+        """Return the same keys, of which this one encrypts."""
+        keys = ColumnKeys()
+        others = {each: cipher for each, cipher in self._ciphers.items() if each != key_id}
+        keys._ciphers = {key_id: self._ciphers[key_id], **others}
+        keys._prefix = MAGIC + key_id
+        keys.lookup_key = self.lookup_key
+        return keys
+
     @property
     def is_encrypting(self) -> bool:
         return bool(self._ciphers)

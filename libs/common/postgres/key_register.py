@@ -5,7 +5,7 @@ import logging
 import os
 from collections.abc import Iterable
 
-from libs.common.postgres.column_keys import ColumnKeyError, ColumnKeys, MissingKeyError
+from libs.common.postgres.column_keys import NO_KEYS, ColumnKeyError, ColumnKeys, MissingKeyError
 from libs.common.postgres.pool import Connection, Pool, is_transient
 
 log = logging.getLogger(__name__)
@@ -38,6 +38,20 @@ async def register(conn: Connection, keys: ColumnKeys) -> None:
         if keys.ids[0] not in known:
             await conn.execute(_REGISTER, keys.ids[0], keys.seal(_TABLE, lookup_key))
     keys.lookup_key = lookup_key
+
+
+async def registered_keys(conn: Connection, keys: ColumnKeys) -> ColumnKeys:
+    """Return these keys, of which the one encrypts that a service registered last in this database.
+
+    For commands, whose settings may be older or newer than those of the service: it must be able to read what they
+    write. Where it encrypts nothing, neither do they. Raises `ColumnKeyError` if its key is missing.
+    """
+    known = [row["key_id"] for row in await conn.fetch(_REGISTERED)]
+    if not known or not keys.is_encrypting:
+        return NO_KEYS
+    if known[-1] not in keys.ids:
+        raise ColumnKeyError(f"PERSONAL_DATA_KEYS: key {known[-1].hex()} is missing; set the keys of the service")
+    return keys.encrypting_with(known[-1])
 
 
 async def register_when_reachable(pool: Pool, keys: ColumnKeys) -> None:
