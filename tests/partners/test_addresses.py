@@ -1,6 +1,9 @@
 """Webhooks are sent to public addresses only, and the address is checked when it is connected."""
 
 import asyncio
+import socket
+import threading
+from collections import Counter
 from collections.abc import AsyncIterator
 from ipaddress import ip_network
 from typing import Any
@@ -8,11 +11,14 @@ from typing import Any
 import pytest
 
 from services.partners.domain.webhook_urls import may_connect, url_fault
+from services.partners.http.webhooks import MAX_SUBSCRIPTIONS
 from services.partners.sending.endpoint import Endpoint
 from tests.conftest import MakeDatabase
 from tests.partners.service import as_partner, doors
 from tests.partners.webhook_receiver import partner_server
 from tests.running import Live
+
+LOOPBACK = ip_network("127.0.0.0/8")
 
 
 @pytest.mark.parametrize(
@@ -60,18 +66,41 @@ def test_plain_http_needs_a_private_network() -> None:
 async def test_a_name_that_leads_to_this_machine_is_refused_when_it_is_connected(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def resolved(host: str, port: int, **_: Any) -> list[Any]:
+    def resolved(host: str, port: int, **_: Any) -> list[Any]:
         return [(2, 1, 6, "", ("127.0.0.1", port))]
 
     with partner_server() as server:
         port = server.url.rpartition(":")[2]
-        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolved)
+        monkeypatch.setattr(socket, "getaddrinfo", resolved)
         for url in (f"http://public.example:{port}/", f"https://public.example:{port}/"):
             endpoint = Endpoint(url, (), 5)
             result = await endpoint.post(b"{}", {})
             await endpoint.close()
             assert (result.status, (result.error or "")[:15]) == (None, "address refused")
         assert server.hooks == []
+
+
+async def test_names_that_are_never_resolved_hold_up_no_other_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    resolve, answered = socket.getaddrinfo, threading.Event()
+
+    def resolved(host: str, port: int, **more: Any) -> list[Any]:
+        if host.endswith(".never.example"):
+            answered.wait(30)
+        return list(resolve("127.0.0.1", port, **more))
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolved)
+    with partner_server() as server:
+        port = server.url.rpartition(":")[2]
+        hanging = [Endpoint(f"http://{number}.never.example:{port}/", (LOOPBACK,), 20) for number in range(40)]
+        sent = [asyncio.create_task(each.post(b"{}", {})) for each in hanging]
+        await asyncio.sleep(0)
+        endpoint = Endpoint(server.url, (LOOPBACK,), 10)
+        result = await endpoint.post(b"{}", {})
+        answered.set()
+        await asyncio.gather(*sent)
+        for each in (endpoint, *hanging):
+            await each.close()
+    assert (result.status, result.error) == (204, None)
 
 
 @pytest.fixture
@@ -84,6 +113,14 @@ async def live(database: MakeDatabase) -> AsyncIterator[Live]:
 async def test_a_subscription_for_such_a_url_is_refused(live: Live, url: str) -> None:
     answer = await live.client.post("/v1/partner/acme/webhooks", json={"url": url}, headers=as_partner("acme"))
     assert (answer.status_code, answer.json()["code"], answer.json()["field"]) == (422, "invalid_url", "url")
+
+
+async def test_subscriptions_that_are_made_at_the_same_time_have_the_same_limit(live: Live) -> None:
+    urls = [f"https://example.com/{number}" for number in range(MAX_SUBSCRIPTIONS + 20)]
+    made = await asyncio.gather(
+        *(live.client.post("/v1/partner/acme/webhooks", json={"url": url}, headers=as_partner("acme")) for url in urls)
+    )
+    assert Counter(each.status_code for each in made) == {201: MAX_SUBSCRIPTIONS, 409: 20}
 
 
 async def test_a_scheme_in_capitals_is_stored_in_lower_case(live: Live) -> None:

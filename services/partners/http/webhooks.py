@@ -15,6 +15,7 @@ from services.partners.domain.webhook_urls import url_fault, with_plain_scheme
 from services.partners.http.dependencies import ManagedPartner
 from services.partners.settings import PartnersSettings
 from services.partners.store import deliveries, subscriptions
+from services.partners.store.feed_reading import lock_head
 from services.partners.store.subscriptions import WebhookSubscription
 
 MAX_SUBSCRIPTIONS, MAX_SPAN = 20, 10_000
@@ -132,6 +133,7 @@ async def create_webhook(
     if foreign := sorted(set(body.types) - partner.terms.may_receive):
         raise Problem(422, "unknown_type", f"types: {', '.join(foreign)[:500]} not received by {partner.name}; remove.")
     async with service.pool.acquire() as conn, conn.transaction():
+        await lock_head(conn)  # before they are counted: calls at the same time would all find room
         if len(await subscriptions.list_subscriptions(conn, partner.name)) >= MAX_SUBSCRIPTIONS:
             raise Problem(409, "too_many_subscriptions", f"url: {MAX_SUBSCRIPTIONS} are the maximum; delete one first.")
         created = await subscriptions.create_subscription(conn, partner.name, url, body.types, body.after)

@@ -1,14 +1,17 @@
 """One POST to a partner's URL, to addresses that are checked when they are connected (SSRF).
 
 The name is resolved and its addresses are checked in one step with the connection: a check beforehand could be passed
-by a name that changes its address in between. Redirects are not followed and no proxy of the environment is used.
+by a name that changes its address in between. Redirects are not followed and no proxy of the environment is used. Each
+endpoint resolves in a thread of its own: a name server that never answers holds up the endpoints of that name only.
 """
 
 import asyncio
 import socket
 from collections.abc import Collection, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -33,6 +36,11 @@ class CheckedNetwork(httpcore.AsyncNetworkBackend):
     def __init__(self, private: Collection[Network], is_public_allowed: bool) -> None:
         self._private, self._is_public_allowed = private, is_public_allowed
         self._backend = httpcore.AnyIOBackend()
+        self._resolver = ThreadPoolExecutor(1, "webhook-resolver")
+
+    def close(self) -> None:
+        """Resolve nothing any more; a resolution that hangs ends with the limit of the system's resolver."""
+        self._resolver.shutdown(wait=False, cancel_futures=True)
 
     async def connect_tcp(
         self,
@@ -53,7 +61,9 @@ class CheckedNetwork(httpcore.AsyncNetworkBackend):
 
     async def _addresses(self, host: str, port: int) -> list[str]:
         try:
-            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            found = await asyncio.get_running_loop().run_in_executor(
+                self._resolver, partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+            )
         except OSError as error:
             raise httpcore.ConnectError(f"{host}: not resolved ({error})") from error
         addresses = dict.fromkeys(str(each[4][0]) for each in found)
@@ -71,12 +81,12 @@ class Endpoint:
 
     def __init__(self, url: str, private: Collection[Network], timeout: float) -> None:
         self.url, self._timeout = url, timeout
-        network = CheckedNetwork(private, is_public_allowed=url.startswith("https:"))
+        self._network = CheckedNetwork(private, is_public_allowed=url.startswith("https:"))
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=trusted_authorities(),
             max_connections=MAX_CONNECTIONS,
             keepalive_expiry=10.0,
-            network_backend=network,
+            network_backend=self._network,
         )
 
     async def post(self, content: bytes, headers: Mapping[str, str]) -> AttemptResult:
@@ -108,6 +118,7 @@ class Endpoint:
 
     async def close(self) -> None:
         await self._pool.aclose()
+        self._network.close()
 
 
 def _retry_after(headers: Iterable[tuple[bytes, bytes]]) -> timedelta | None:
