@@ -9,11 +9,12 @@ import pytest
 
 from libs.common.postgres import retention
 from libs.common.postgres.retention import Sweep
+from services.partners.http.feed import MAX_WAITING
 from services.partners.store.feed import retention_sweeps
 from services.partners.store.feed_reading import oldest_unread
 from tests.conftest import MakeDatabase
 from tests.partners.service import doors, fetch, give, payload
-from tests.running import Live
+from tests.running import Live, eventually
 
 ORDERED, CANCELLED = "replacement.ordered.v1", "replacement.cancelled.v1"
 ERASED = "customer.erasure_requested.v1"
@@ -131,3 +132,20 @@ async def test_addresses_are_encrypted_at_rest(database: MakeDatabase) -> None:
         await give(live, payload(ORDERED), ids=["a"])
         assert "佐出".encode() not in await live.service.pool.fetchval("SELECT value FROM feed")
         assert (await fetch(live, "acme")).json()["events"][0]["event"]["data"]["ship_to"]["name"] == "佐出 花子"
+
+
+async def test_calls_of_one_partner_that_wait_are_limited_and_take_no_place_of_another(live: Live) -> None:
+    waiting = [asyncio.create_task(fetch(live, "acme", wait=30)) for _ in range(MAX_WAITING)]
+
+    async def all_wait() -> bool:
+        return bool(live.app.state.news._waiting["acme"] == MAX_WAITING)
+
+    await eventually(all_wait, "all wait")
+    refused = await fetch(live, "acme", wait=30)
+    assert (refused.status_code, refused.json()["code"]) == (429, "too_many_waiting")
+    assert (await fetch(live, "acme")).status_code == 200
+    other = asyncio.create_task(fetch(live, "other-warehouse", wait=30))
+    await give(live, payload(ORDERED), ids=["a"])
+    assert ids(await other) == ["a"]
+    assert {each.status_code for each in await asyncio.gather(*waiting)} == {200}
+    assert live.app.state.news._waiting.total() == 0

@@ -1,7 +1,9 @@
 """FastAPI dependencies of the routes of partners: the partner by its API key."""
 
 import asyncio
-from contextlib import suppress
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -25,13 +27,29 @@ class CallingPartner:
 
 @dataclass
 class FeedNews:
-    """Signal to all requests that wait for events."""
+    """Signal to all requests that wait for events, and their number by partner."""
 
     _event: asyncio.Event = field(default_factory=asyncio.Event)
+    _waiting: Counter[str] = field(default_factory=Counter)
 
     def __call__(self) -> None:
         self._event.set()
         self._event = asyncio.Event()
+
+    @contextmanager
+    def waiting(self, partner: str, most: int | None) -> Iterator[None]:
+        """Count a call that waits until the end of the block; None: it does not wait. Raises `Problem` 429."""
+        if most is None:
+            yield
+            return
+        if self._waiting[partner] >= most:
+            detail = f"wait: {most} calls wait already; send wait=0, or one call after the other."
+            raise Problem(429, "too_many_waiting", detail, retry_after=1)
+        self._waiting[partner] += 1
+        try:
+            yield
+        finally:
+            self._waiting[partner] -= 1
 
     async def wait(self, seconds: float) -> None:
         """Wait for the next signal, at most `seconds`."""

@@ -9,11 +9,14 @@ from pydantic import BaseModel
 
 from libs.common.http.problems import PROBLEM_RESPONSE, Problem
 from libs.common.runtime.dependencies import CurrentService
-from services.partners.http.dependencies import CurrentNews, CurrentPartner
+from libs.common.runtime.service import Service
+from services.partners.http.dependencies import CurrentNews, CurrentPartner, FeedNews
 from services.partners.store.feed_reading import StoredEvent, acknowledge, read_cursor, read_events
 
 MAX_WAIT_SECONDS, POLL_SECONDS = 30, 1.0
 """Longest wait of a call, and the pause between two looks for events of other processes."""
+MAX_WAITING = 5
+"""Calls of one partner that wait at a time, in each process: each holds one of the connections of all callers."""
 
 router = APIRouter(tags=["events"], responses=PROBLEM_RESPONSE)
 
@@ -65,11 +68,18 @@ async def fetch_events(
         begin = cursor.acknowledged if after is None else after
         if after is not None:
             await acknowledge(conn, partner.name, after)
+    with news.waiting(partner.name, MAX_WAITING if wait else None):
+        return await _wait_for_events(partner.name, service, news, begin, limit, wait)
+
+
+async def _wait_for_events(
+    partner: str, service: Service, news: FeedNews, begin: int, limit: int, wait: int
+) -> EventPage:
     deadline = asyncio.get_running_loop().time() + wait
     while True:
         async with service.pool.acquire() as conn:
-            found = await read_events(conn, partner.name, begin, limit + 1)
-            deleted = (await read_cursor(conn, partner.name)).deleted  # after the events: no deletion is missed
+            found = await read_events(conn, partner, begin, limit + 1)
+            deleted = (await read_cursor(conn, partner)).deleted  # after the events: no deletion is missed
         left = deadline - asyncio.get_running_loop().time()
         if found or left <= 0:
             page = found[:limit]
