@@ -25,7 +25,7 @@ UNSUBSCRIBED = "unsubscribe_link"
 REPEATED = timedelta(minutes=10)
 """Time for which a repeated withdrawal by the link adds no row: who has the link could add them without limit.
 
-Not for ever: a consent stated after the first withdrawal may arrive late, and the repeated one must count over it.
+No longer: a consent stated after the first withdrawal may arrive late, and the repeated one must count over it.
 """
 
 
