@@ -11,6 +11,7 @@ from libs.common.http.signed_links import open_links
 from libs.common.privacy.customer_merges import CustomerMerges
 from libs.common.privacy.erasure import Erasures
 from libs.common.runtime.service import Service
+from libs.common.web.brand import Brand
 from services.delivery_notify.domain.decide import OVERDUE, PUBLISHES, SUBSCRIBES
 from services.delivery_notify.http import (
     bounces,
@@ -75,7 +76,7 @@ def create_app(settings: NotifySettings | None = None) -> FastAPI:
     template_lint.check(renderer)
     add_senders(service, settings, renderer, calendar, conversations, secrets)
     service.run_in_background("lateness watch", LatenessWatch(service, rules).run)
-    pages = open_renderer(settings.public_url, settings.sender_name, settings.zone)
+    pages = open_renderer(settings.public_url, Brand(shop.name, shop.logo_url, shop.color), settings.zone)
     add_metrics(service.metrics, settings.zone)
     app = service.create_app(
         notices.router,

@@ -95,7 +95,7 @@ def create_app(settings: IntakeSettings | None = None) -> FastAPI:
     add_insights(service)
     add_metrics(service.metrics)
     assets, links = (
-        Assets(CUSTOMER_ASSETS, customer_pages.ASSETS_FOLDER, desk.ASSETS_FOLDER),
+        Assets(CUSTOMER_ASSETS, customer_pages.ASSETS_FOLDER, desk.ASSETS_FOLDER, made=settings.brand.style_sheet()),
         open_links(settings.link_secrets),
     )
     app = service.create_app(

@@ -20,6 +20,8 @@ from libs.common.config.calendar_file import CalendarSettings
 from libs.common.config.settings import Url
 from libs.common.http.signed_links import LinkSecrets
 from libs.common.http.standard_webhooks import WebhookSecrets, long_secrets
+from libs.common.web.brand import Brand
+from libs.common.web.colors import DEFAULT_COLOR, Color
 
 
 def _parse_urls(value: object) -> object:
@@ -122,6 +124,10 @@ class PageSettings(OpenIdSettings, CalendarSettings):
     """Name of the shop on customer pages."""
     shop_contact: Annotated[str, StringConstraints(max_length=200)] = ""
     """Contact of staff for customers: a telephone number with hours, or a mail address. Shown unchanged."""
+    shop_logo_url: Url | None = None
+    """Logo above customer pages, at most 40 pixels high as shown; the same as in mails."""
+    shop_color: Color = DEFAULT_COLOR
+    """Colour of buttons and links on customer pages, `#rrggbb`, dark enough for white text; the same as in mails."""
     embed_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_parse_origins)] = ()
     """Origins that may embed the report form, separated by commas."""
     order_lookup: Literal["postcode_or_mail", "mail", "off"] = "postcode_or_mail"
@@ -141,6 +147,10 @@ class PageSettings(OpenIdSettings, CalendarSettings):
     """Address of delivery_notify for staff, for sent mails; unset hides the links."""
     trace_url: Annotated[str, AfterValidator(_check_trace_url)] | None = None
     """URL template of a trace with {trace_id}; unset hides the links."""
+
+    @property
+    def brand(self) -> Brand:
+        return Brand(self.shop_name, self.shop_logo_url or "", self.shop_color)
 
     @property
     def desk_idle_timeout(self) -> timedelta:

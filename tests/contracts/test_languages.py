@@ -107,6 +107,7 @@ def test_no_module_names_a_language_but_the_defaults() -> None:
 CHECK = """
 from libs.common.decisions.shop_calendar import ShopCalendar
 from libs.common.events.values import Language, language_of
+from libs.common.web.brand import Brand
 from services.delivery_notify.http.pages.rendering import open_renderer
 from services.delivery_notify.rendering.links import NoticeLinks
 from services.delivery_notify.rendering.renderer import Renderer
@@ -125,7 +126,7 @@ french = language_of("fr-CA")
 print(french, [str(fault) for fault in lint(renderer)])
 print("vendredi 12 mars 2027" in renderer.render(sample_content("promised", french)).text)
 print(read_translations(TRANSLATIONS_FOLDER).text("report.send", french), entry_text("expired", french))
-open_renderer("https://shop.example", "Shop", calendar.zone)
+open_renderer("https://shop.example", Brand("Shop"), calendar.zone)
 """
 
 

@@ -10,6 +10,7 @@ from libs.common.decisions.ids import derived_id
 from libs.common.events.notices import ChangeSubject, DecidedBy, NoticeKind
 from libs.common.events.values import Choice, Language
 from libs.common.locales import LOCALES
+from libs.common.web.brand import Brand
 from services.delivery_notify.domain.change_request import ChangeRequest, RequestStatus
 from services.delivery_notify.domain.conversation import Question, QuestionStatus
 from services.delivery_notify.domain.notices import NoticeFacts
@@ -17,7 +18,7 @@ from services.delivery_notify.http.pages.choice_view import ChoiceView, Submissi
 from services.delivery_notify.http.pages.rendering import open_renderer
 from tests.delivery_notify.conversation_driver import CALENDAR, at
 
-RENDERER = open_renderer("https://shop.example/after-sales/", "Shop", CALENDAR.zone)
+RENDERER = open_renderer("https://shop.example/after-sales/", Brand("Shop"), CALENDAR.zone)
 NOW = at(date(2027, 3, 1), 12)
 DUE = NOW + timedelta(days=2)
 QUESTION = Question(
@@ -47,7 +48,7 @@ def test_an_open_question_shows_its_options_dates_and_deadline() -> None:
     assert text_of("title.question") in html
     assert html.count('name="choice"') == 3
     assert "Friday, 12 March 2027" in html
-    assert "Until Wednesday, 3 March 2027" in html
+    assert "Please choose by Wednesday, 3 March 2027" in html
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Static assets: read once at start, addressed by a digest of their content, cached by browsers for a year."""
 
 import hashlib
+from collections.abc import Mapping
 from copy import copy
 from importlib.resources.abc import Traversable
 from pathlib import PurePosixPath
@@ -25,10 +26,12 @@ class Assets:
     base = ""
     """Path below which a proxy serves the pages that use these files."""
 
-    def __init__(self, *folders: Traversable, prefix: str = "/assets") -> None:
+    def __init__(self, *folders: Traversable, prefix: str = "/assets", made: Mapping[str, bytes] | None = None) -> None:
+        """`made` are files by name that do not lie in a folder."""
         files = sorted((file for folder in folders for file in folder.iterdir()), key=lambda file: file.name)
         self._prefix = prefix
         self._files = {file.name: file.read_bytes() for file in files if _suffix(file.name) in _MEDIA_TYPES}
+        self._files |= made or {}
         self._digests = {name: hashlib.sha256(content).hexdigest()[:12] for name, content in self._files.items()}
 
     def below(self, public_url: str) -> Self:

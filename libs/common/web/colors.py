@@ -9,6 +9,7 @@ DEFAULT_COLOR = "#2f5d50"
 """Background of buttons and colour of links; white text on it has a contrast of 7.5 (WCAG 2.2, 1.4.3 asks for 4.5)."""
 
 _MIN_CONTRAST = 4.5
+_LIGHT_ENOUGH = 0.36
 _COLOR = re.compile(r"#[0-9a-fA-F]{6}")
 
 
@@ -22,6 +23,17 @@ def check_color(color: str) -> str:
             f"white text on it has a contrast of {contrast:.1f}; use a darker one (at least {_MIN_CONTRAST})"
         )
     return color
+
+
+def lightened(color: str) -> str:
+    """Return the colour mixed with white until it stands out from a dark page, and dark text from it (both over 5)."""
+    channels = [int(color[start : start + 2], 16) for start in (1, 3, 5)]
+    mixed = color
+    for share in range(0, 101, 5):
+        mixed = "#" + "".join(f"{round(each + (255 - each) * share / 100):02x}" for each in channels)
+        if _luminance(mixed) >= _LIGHT_ENOUGH:
+            break
+    return mixed
 
 
 def _luminance(color: str) -> float:

@@ -3,15 +3,20 @@
 from collections.abc import Sequence
 
 _POLICY = (
-    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' blob:; connect-src 'self'; "
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' blob:{logo}; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors {ancestors}"
 )
 
 
-def page_headers(*, embedded_by: Sequence[str] = ()) -> dict[str, str]:
-    """Return the headers of a page with personal data. `embedded_by`: origins that may show it in a frame."""
+def page_headers(*, embedded_by: Sequence[str] = (), logo_origin: str = "") -> dict[str, str]:
+    """Return the headers of a page with personal data.
+
+    `embedded_by`: origins that may show it in a frame. `logo_origin`: origin of the shop's logo, "" for none.
+    """
     headers = {
-        "Content-Security-Policy": _POLICY.format(ancestors=" ".join(embedded_by) or "'none'"),
+        "Content-Security-Policy": _POLICY.format(
+            ancestors=" ".join(embedded_by) or "'none'", logo=f" {logo_origin}" if logo_origin else ""
+        ),
         # A link's token is part of the URL, so no other site may receive it. Not `no-referrer`: browsers would then
         # omit the origin of our own forms.
         "Referrer-Policy": "same-origin",

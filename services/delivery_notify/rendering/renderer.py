@@ -154,8 +154,9 @@ class Renderer:
         """Render several notices to one customer as one message, each under its own heading."""
         variables = self._variables.of(contents[0])
         heading = phrases.group_subject(len(contents), variables["language"])
-        variables |= {"subject": heading, "preheader": "", "link": "", "status_link": ""}
         text, html = zip(*map(self._section, contents), strict=True)
+        preheader = " / ".join(section_heading for section_heading, _ in text)
+        variables |= {"subject": heading, "preheader": preheader, "link": "", "status_link": ""}
         return RenderedMessage(
             phrases.mail_subject(self.shop.name, heading, "", variables["language"]),
             _collapse_empty_lines(self._text_of("group.txt").render(variables, sections=text)),

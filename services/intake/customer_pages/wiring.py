@@ -27,7 +27,7 @@ def open_customer_pages(
 ) -> CustomerPages:
     assets = assets.below(settings.public_url)
     templates = Templates(TEMPLATES_FOLDER, read_translations(TRANSLATIONS_FOLDER), assets, settings.zone)
-    renderer = CustomerPageRenderer(templates, settings.shop_name, settings.shop_contact, settings.embed_origins)
+    renderer = CustomerPageRenderer(templates, settings.brand, settings.shop_contact, settings.embed_origins)
     return CustomerPages(
         commands=commands,
         evidence=evidence,

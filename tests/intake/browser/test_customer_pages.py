@@ -12,7 +12,7 @@ from libs.common.http.signed_links import SignedLinks
 from services.intake.customer_pages.links import CustomerPageLinks, ReportSubject
 from tests.browser.serving import see
 from tests.intake.browser.conftest import Shop
-from tests.intake.browser.test_desk import VIEWS, check
+from tests.intake.browser.test_desk import VIEWS, check, language_of
 from tests.intake.event_builders import CUSTOMER
 from tests.intake.issue_states import deliver
 from tests.intake.test_photos import picture as photo
@@ -39,14 +39,14 @@ async def published(shop: Shop, type_: str) -> list[object]:
 async def test_every_page_can_be_read_by_everybody(shop: Shop, browser: Browser, view: str) -> None:
     context = await browser.new_context(**VIEWS[view])
     page = await context.new_page()
-    language = "ja" if view.endswith("ja") else "en"
+    language = language_of(view)
     await deliver(shop.live, "SD-2026-0200")
     report, _ = links(shop).report(ReportSubject("SD-2026-0200", CUSTOMER, Language.JA), NOW)
     pages = {f"status-{name}": links(shop).status(case.ids["issue_id"], NOW) for name, case in shop.cases.items()}
     pages |= {"survey": links(shop).survey(shop.cases["done"].ids["issue_id"], NOW), "report": report}
     for name, address in pages.items():
         await see(page, f"{address}?lang={language}")
-        await check(page, f"{view}-{name}")
+        await check(page, f"pages-{view}/{name}")
     await context.close()
 
 

@@ -11,7 +11,7 @@ from libs.common.events.issues import IssueAccepted
 from libs.common.events.registry import decode
 from tests.browser.serving import see
 from tests.intake.browser.conftest import Shop
-from tests.intake.browser.test_desk import VIEWS, check
+from tests.intake.browser.test_desk import VIEWS, check, language_of
 from tests.intake.issue_states import deliver, report
 from tests.intake.test_photos import picture as photo
 
@@ -78,21 +78,21 @@ async def test_a_wrong_postcode_shows_what_to_compare_and_keeps_the_number(shop:
 async def test_the_door_and_the_order_behind_it_can_be_read_by_everybody(
     shop: Shop, browser: Browser, view: str
 ) -> None:
-    language = "ja" if view.endswith("ja") else "en"
+    language = language_of(view)
     await deliver(shop.live, "SD-2026-0300")
     await report(shop.live, "SD-2026-0300")
     options: dict[str, Any] = VIEWS[view]
     context = await browser.new_context(**options)
     page = await context.new_page()
     await see(page, f"{shop.url}/find?lang={language}")
-    await check(page, f"{view}-find")
+    await check(page, f"pages-{view}/find")
     await page.locator("#number").fill("SD-2026-0300")
     await page.locator("#proof").fill("999")
     await page.locator("button[type=submit]").click()
     await page.wait_for_selector("[role=alert]")
-    await check(page, f"{view}-find-refused")
+    await check(page, f"pages-{view}/find-refused")
     await page.locator("#proof").fill("150-0001")
     await page.locator("button[type=submit]").click()
     await page.wait_for_url("**/r/**")
-    await check(page, f"{view}-found-order")
+    await check(page, f"pages-{view}/found-order")
     await context.close()
