@@ -16,7 +16,7 @@ _PARAGRAPH = '<p style="margin:0 0 16px">'
 _TABLE = '<table role="presentation" style="border-collapse:collapse;width:100%;margin:20px 0;font-size:15px">'
 _LABEL = (
     '<td class="muted" style="padding:9px 12px 9px 0;border-top:1px solid #e6e2da;color:#6b6861;vertical-align:top;'
-    'width:34%;overflow-wrap:break-word;hyphens:auto">'
+    'width:34%;overflow-wrap:break-word;hyphens:auto;word-break:auto-phrase">'
 )
 _VALUE = '<td style="padding:9px 0;border-top:1px solid #e6e2da;vertical-align:top;font-weight:600">'
 

@@ -14,6 +14,7 @@ from libs.common.events.issues import IssueCollectionWindowChosen
 from libs.common.events.values import Reporter, TimeWindow
 from libs.common.http.problems import Problem
 from libs.common.http.signed_links import Purpose
+from libs.common.web.carriers import carrier_name
 from libs.common.web.forms import multiline, read_form
 from libs.common.web.headers import page_headers
 from libs.common.web.languages import next_page_query, page_language
@@ -125,6 +126,7 @@ async def _status_page(
         can_withdraw=_may_withdraw(issue),
         is_recipient=is_recipient,
         is_closed=issue["status"] in CLOSED,
+        carrier_name=carrier_name,
         survey_url=pages.links.survey(issue["issue_id"], pages.now()) if is_resolved else None,
         token=token,
         done=request.query_params.get("done", ""),

@@ -70,3 +70,13 @@ async def test_the_customer_sends_what_is_missing(shop: Shop, page: Page) -> Non
     await page.get_by_role("button", name="Send").click()
     await expect(page.get_by_role("status")).to_contain_text("Thank you, we received it.")
     assert await page.locator("#missing").count() == 0
+
+
+async def test_a_parcel_names_its_courier_in_the_language_of_the_page(shop: Shop, page: Page) -> None:
+    await see(page, status(shop, "in_transit"))
+    await expect(page.get_by_text("Tracking number: Yamato Transport")).to_be_visible()
+
+
+async def test_a_report_that_waits_for_its_reporter_promises_no_date(shop: Shop, page: Page) -> None:
+    await see(page, status(shop, "stalled"))
+    await expect(page.locator(".milestones li").first).to_contain_text("Once we have your answer")
