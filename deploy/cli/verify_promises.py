@@ -34,8 +34,9 @@ def main(
     """Count promises per day: kept, announced before they broke, broken in silence, released, open; then the share of
     first dates kept per warehouse, carrier and product group, with its 95 % interval.
 
-    Per day count dates given at checkout, in notices and by choice. First dates are those of GET /v1/promises/accuracy:
-    the dates of added lines and the delivery dates that the shop states with a shipment or delay count, too.
+    Per day counts every date that a customer was given: at checkout, in notices, by choice, and by the shop itself for
+    added lines and with shipments. Of those, the share counts the first one of each line, parcel and replacement, as
+    GET /v1/promises/accuracy does, and neither released nor open ones.
 
     Exit code 1: a promise broke in silence. 2: the figures could not be stored. Topics are only read.
     """
@@ -51,8 +52,9 @@ def main(
         document = {"days": _document(days), "accuracy": [_group(each) for each in accuracy]}
         typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
     else:
+        typer.echo("Every date that a customer was given, by its day")
         typer.echo(_table(_day_rows(days)))
-        typer.echo()
+        typer.echo("\nThe first date of each line, parcel and replacement, without released and open ones")
         typer.echo(_table(_accuracy_rows(accuracy)))
     for each in judged:
         if each.outcome is Outcome.SILENT:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from deploy.verification.evidence import Fact, History
-from deploy.verification.promise_integrity import GivenDate, day_of, lines_of, time_of
+from deploy.verification.given_dates import GivenDate, day_of, lines_of, time_of
 
 _LineKey = tuple[str, str]
 """Order and line."""

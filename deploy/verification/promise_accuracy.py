@@ -1,17 +1,16 @@
 """Accuracy of promises from the topics alone: the share of first dates kept, per warehouse, carrier and product group.
 
-The first date of a subject is the first one that a customer was given: at checkout, in a notice, or by the shop itself
-after the checkout (`dates_after_checkout.py`), as delivery_notify counts it. It is kept if the thing was done by the
-end of its day, also if a later date was announced meanwhile; a date that was released or is open does not count. Part
-of the auditor: it shares no code with the services.
+The first date of a subject is the first one that a customer was given, as delivery_notify counts it. It is kept if the
+thing was done by the end of its day, also if a later date was announced meanwhile; a date that was released or is open
+does not count. Part of the auditor: it shares no code with the services.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from deploy.verification.dates_after_checkout import dates_after_checkout
 from deploy.verification.evidence import History
-from deploy.verification.promise_integrity import JudgedPromise, Outcome, Subject, judge_promises
+from deploy.verification.given_dates import Subject
+from deploy.verification.promise_integrity import JudgedPromise, Outcome, judge_promises
 from libs.common.decisions.intervals import Share, share
 
 UNKNOWN = "unknown"
@@ -45,7 +44,7 @@ def measure_accuracy(history: History) -> list[AccuracyOfGroup]:
     """Return the accuracy per dimension, kind of promise and name, in this order."""
     names = _names(history)
     counts: dict[tuple[str, str, str], list[int]] = {}
-    for each in _first_dates(judge_promises(history, dates_after_checkout(history))):
+    for each in _first_dates(judge_promises(history)):
         kept = _is_kept(history, each)
         if kept is None:
             continue

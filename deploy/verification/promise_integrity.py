@@ -3,8 +3,7 @@
 A date counts for its own day. It is `kept` if the thing was done by the end of that day, `announced_before` if a later
 date or the lack of one was announced by then, `silent` if the day passed without either (target 0), and `released` if
 it ended or moved earlier first, by the customer's choice or a cancellation. Until the end of its day it is `open`. A
-date that no customer was given is no promise; those that the shop itself states after the checkout are judged by their
-accuracy alone. Part of the auditor: it shares no code with the services.
+date that no customer was given is no promise. Part of the auditor: it shares no code with the services.
 """
 
 from collections import defaultdict
@@ -12,12 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
-from typing import Any
 
-from deploy.verification.evidence import Fact, History, parse_time
-
-Subject = tuple[str, str, str]
-"""Order, kind of promise (`line`, `delivery`, `replacement`, `replacement_date`), and id of the line or replacement."""
+from deploy.verification.dates_after_checkout import dates_after_checkout
+from deploy.verification.evidence import Fact, History
+from deploy.verification.given_dates import GivenDate, Subject, given_dates, lines_of, ordered_replacements, time_of
 
 
 class Outcome(StrEnum):
@@ -26,16 +23,6 @@ class Outcome(StrEnum):
     SILENT = "silent"
     RELEASED = "released"
     OPEN = "open"
-
-
-@dataclass(frozen=True, slots=True)
-class GivenDate:
-    """A date for one subject as a customer was given it; None: a notice that the day before no longer holds."""
-
-    subject: Subject
-    day: date | None
-    at: datetime
-    source: Fact
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +43,24 @@ class _Ends:
     ended: defaultdict[Subject, list[datetime]] = field(default_factory=lambda: defaultdict(list))
 
 
-def judge_promises(history: History, first_dates: Iterable[GivenDate] = ()) -> list[JudgedPromise]:
-    """Return every given date with its outcome, by day and subject. `first_dates`, by their time, are further dates
-    that count where the subject had none before and its thing was not done."""
-    given: defaultdict[Subject, list[GivenDate]] = defaultdict(list)
-    for each in (*_at_checkout(history), *_in_notices(history), *_by_choice(history)):
-        given[each.subject].append(each)
+def judge_promises(history: History) -> list[JudgedPromise]:
+    """Return every given date with its outcome, by day and subject."""
     ends = _ends(history)
-    for each in first_dates:
+    given = _by_subject(history, ends)
+    judged = [found for subject, dates in given.items() for found in _judge(history, subject, dates, ends)]
+    return sorted(judged, key=lambda each: (each.day, each.given.subject))
+
+
+def _by_subject(history: History, ends: _Ends) -> Mapping[Subject, Sequence[GivenDate]]:
+    """A date that the shop states after the checkout counts where its subject had none before and was not done yet."""
+    given: defaultdict[Subject, list[GivenDate]] = defaultdict(list)
+    for each in given_dates(history):
+        given[each.subject].append(each)
+    for each in dates_after_checkout(history):
         done = ends.done.get(each.subject)
         if not (done and done <= each.at) and all(other.at > each.at for other in given[each.subject]):
             given[each.subject].append(each)
-    judged = [found for subject, dates in given.items() for found in _judge(history, subject, dates, ends)]
-    return sorted(judged, key=lambda each: (each.day, each.given.subject))
+    return given
 
 
 def count_by_day(promises: Iterable[JudgedPromise]) -> dict[date, dict[Outcome, int]]:
@@ -108,45 +100,6 @@ def _outcome(
     return Outcome.OPEN if end > history.now else Outcome.SILENT
 
 
-def _at_checkout(history: History) -> Iterator[GivenDate]:
-    """Dates that the shop stated with the order: the customer has them from its checkout."""
-    first: dict[str, Fact] = {}
-    for fact in history.of("order.placed"):
-        first.setdefault(fact.order, fact)
-    for order, fact in first.items():
-        for line in lines_of(fact):
-            for kind, name in (("line", "promised_ship_date"), ("delivery", "promised_delivery_date")):
-                if line.get(name) and line.get("requires_shipping", True):
-                    yield GivenDate(
-                        (order, kind, str(line["line_id"])), day_of(line[name]), time_of(fact, "placed_at"), fact
-                    )
-
-
-def _in_notices(history: History) -> Iterator[GivenDate]:
-    replacements = _ordered_replacements(history)
-    for fact in history.of("notice.sent"):
-        at, announced = time_of(fact, "sent_at"), set()
-        for ref in fact.data.get("announces") or ():
-            subject = (fact.order, str(ref["subject"]), str(ref["subject_id"]))
-            announced.add(subject)
-            yield GivenDate(subject, day_of(ref["day"]), at, fact)
-        for ref in fact.data.get("supersedes") or ():
-            subject = (fact.order, str(ref["subject"]), str(ref["subject_id"]))
-            if subject not in announced:
-                yield GivenDate(subject, None, at, fact)
-        if fact.data.get("kind") == "choice_requested" and fact.issue in replacements:
-            yield GivenDate((fact.order, "replacement", replacements[fact.issue]), None, at, fact)
-
-
-def _by_choice(history: History) -> Iterator[GivenDate]:
-    """Dates that a customer chose: the choice page confirms them."""
-    for fact in history.of("customer.decided"):
-        if fact.data.get("requested_date") and not fact.issue:
-            for line_id in fact.data.get("line_ids") or ():
-                subject = (fact.order, "line", str(line_id))
-                yield GivenDate(subject, day_of(fact.data["requested_date"]), time_of(fact, "decided_at"), fact)
-
-
 def _ends(history: History) -> _Ends:
     ends = _Ends()
     quantities = _quantities(history)
@@ -166,7 +119,7 @@ def _ends(history: History) -> _Ends:
 
 def _add_replacement_dates(history: History, ends: _Ends) -> None:
     """The day by which a ship date was to be given is kept by a notice of the date, by a choice, or by the shipment."""
-    replacements = _ordered_replacements(history)
+    replacements = ordered_replacements(history)
     for fact in history.of("notice.sent"):
         given = [str(ref["subject_id"]) for ref in fact.data.get("announces") or () if ref["subject"] == "replacement"]
         if fact.data.get("kind") == "choice_requested" and fact.issue in replacements:
@@ -232,7 +185,7 @@ def _add_cancellations(history: History, ends: _Ends, quantities: Mapping[tuple[
             for kind in ("line", "delivery"):
                 ends.ended[fact.order, kind, str(line_id)].append(fact.event_time)
     _add_removed_lines(history, ends)
-    replacements = _ordered_replacements(history)
+    replacements = ordered_replacements(history)
     for fact in history.of("replacement.cancelled", "issue.cancelled"):
         replacement = str(fact.data.get("replacement_id") or replacements.get(fact.issue))
         for kind in ("replacement", "replacement_date"):
@@ -247,30 +200,8 @@ def _add_removed_lines(history: History, ends: _Ends) -> None:
                     ends.ended[fact.order, kind, str(line["line_id"])].append(time_of(fact, "changed_at"))
 
 
-def _ordered_replacements(history: History) -> dict[str, str]:
-    """The last replacement of each issue."""
-    return {fact.issue: str(fact.data.get("replacement_id")) for fact in history.of("replacement.ordered")}
-
-
 def _order_of(history: History, fact: Fact) -> str:
     """The order of an event; partners name the issue alone."""
     if fact.order or not fact.issue:
         return fact.order
     return next((each.order for each in history.about(fact.issue) if each.order), "")
-
-
-def lines_of(fact: Fact) -> list[Mapping[str, Any]]:
-    """Return the lines that an event states."""
-    lines = fact.data.get("lines")
-    return [line for line in lines if isinstance(line, dict) and "line_id" in line] if isinstance(lines, list) else []
-
-
-def day_of(text: Any) -> date:
-    """Return the day of a date or time in ISO 8601."""
-    return date.fromisoformat(str(text)[:10])
-
-
-def time_of(fact: Fact, name: str) -> datetime:
-    """Return the time in this field of an event, or the time of the event without one."""
-    text = fact.data.get(name)
-    return parse_time(text) if isinstance(text, str) else fact.event_time

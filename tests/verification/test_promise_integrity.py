@@ -6,6 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deploy.verification.promise_accuracy import measure_accuracy
 from deploy.verification.promise_integrity import Outcome, count_by_day, judge_promises
 from tests.verification.histories import ISSUE, LINE, ORDER_LINE, HistoryBuilder, valid_history
 
@@ -165,3 +166,22 @@ def test_a_day_by_which_a_date_follows_is_kept_by_the_choice_too() -> None:
 
 def test_a_day_by_which_a_date_follows_breaks_in_silence_like_any_other() -> None:
     assert outcomes(date_follows()) == [(MARCH_3, SILENT)]
+
+
+def test_dates_that_the_shop_states_after_the_checkout_count_like_the_others() -> None:
+    story = ordered()
+    story.add("storefront.orders", "order.changed", 1, order_id="S1", lines=[{**ORDER_LINE, "line_id": "L2"}])
+    story.add(
+        "storefront.orders", "order.shipped", DAY, order_id="S1", lines=[LINE], expected_delivery_date="2026-03-06"
+    )
+    assert outcomes(story) == [(MARCH_3, KEPT), (MARCH_3, SILENT), (MARCH_6, SILENT)]
+
+
+def test_every_first_date_of_the_accuracy_is_among_the_dates_of_a_day() -> None:
+    story = ordered(warehouse="osaka")
+    story.add("storefront.orders", "order.changed", 1, order_id="S1", lines=[{**ORDER_LINE, "line_id": "L2"}])
+    story.add(
+        "storefront.orders", "order.shipped", DAY, order_id="S1", lines=[LINE], expected_delivery_date="2026-03-06"
+    )
+    first_dates = [each.kept.whole for each in measure_accuracy(story.history()) if each.dimension == "product_group"]
+    assert sum(first_dates) == sum(sum(day.values()) for day in count_by_day(judge_promises(story.history())).values())
