@@ -9,10 +9,12 @@ from libs.common.decisions.calendars import Calendars
 from libs.common.decisions.shop_calendar import ShopCalendar
 from libs.common.events import issues as ev
 from libs.common.events.notices import NoticeKind
+from libs.common.events.storefront import OrderShipped
 from services.delivery_notify.domain.notices import NoticeFacts
 from tests.delivery_notify.conversation_driver import (
     FRIDAY,
     MONDAY,
+    ORDER,
     RULES,
     TOKYO,
     ConversationDriver,
@@ -78,3 +80,18 @@ def test_a_renewed_ship_date_before_the_delivery_is_an_open_day_too() -> None:
     talk = driver(EVERY_DAY, warehouses=NO_FRIDAYS)
     talk.handle(placed(line(promise=WEDNESDAY, promised_delivery_date=SATURDAY)))
     assert first_delay(talk).day != FRIDAY
+
+
+def test_the_delivery_follows_on_the_days_of_the_carrier_that_took_the_parcel() -> None:
+    calendars = Calendars(BusinessHours(EVERY_DAY), carriers={"yamato": BusinessHours(NO_FRIDAYS)})
+    talk = ConversationDriver(rules=replace(RULES, calendars=calendars))
+    talk.handle(placed(line(promise=TUESDAY, promised_delivery_date=TUESDAY)))
+    parcel = {
+        "order_id": ORDER,
+        "lines": [{"line_id": "1", "quantity": 1}],
+        "shipped_at": talk.now,
+        "carrier": "Yamato",
+    }
+    talk.handle(OrderShipped.model_validate(parcel))
+    talk.advance_to(MONDAY + timedelta(days=2))
+    assert talk.conversation.lines[0].delivery.day == SATURDAY  # three days, but not the Friday

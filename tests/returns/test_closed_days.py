@@ -1,5 +1,6 @@
 """Closed days: no date on a day on which the party that has to act is closed."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
@@ -12,10 +13,10 @@ from libs.common.events.issues import (
     IssueReplacementOrdered,
     IssueReplacementPromised,
 )
-from libs.common.events.values import Reason
+from libs.common.events.values import IssueLine, Reason
 from libs.common.events.warehouse import ReplacementRejected
 from services.returns.domain.context import CaseRules
-from tests.returns.cases import ISSUE, RULES, CaseScenario, accepted
+from tests.returns.cases import ISSUE, RULES, CaseScenario, accepted, line
 
 TOKYO = ZoneInfo("Asia/Tokyo")
 NEW_YEAR = Closure(date(2026, 12, 29), date(2027, 1, 3), yearly=True)
@@ -75,3 +76,24 @@ def test_the_courier_has_a_day_of_open_hours_to_answer_a_collection() -> None:
     friday_afternoon = datetime(2026, 12, 25, 7, tzinfo=UTC)  # 16:00 in the shop, two hours before it closes
     case = scenario(Reason.CHANGED_MIND, friday_afternoon)
     assert case.known.inbound.due_at == SHOP.moment(date(2026, 12, 28), 16)
+
+
+def from_warehouse(name: str, line_id: str = "1") -> IssueLine:
+    return line(line_id).model_copy(update={"warehouse": name})
+
+
+def test_a_replacement_is_promised_on_the_days_of_the_warehouse_of_its_line() -> None:
+    osaka = ShopCalendar(TOKYO, "JP", ())
+    parties = replace(PARTIES, warehouses={**PARTIES.warehouses, "osaka": BusinessHours(osaka)})
+    case = CaseScenario(now=BEFORE_NEW_YEAR, rules=CaseRules(RULES.policies, parties))
+    case.apply(accepted(Reason.DEFECTIVE, from_warehouse("Osaka"), at=BEFORE_NEW_YEAR))
+    assert case.last(IssueReplacementOrdered).promised_ship_date < date(2026, 12, 31)
+
+
+def test_goods_of_two_warehouses_are_promised_on_the_days_of_any_other() -> None:
+    osaka = ShopCalendar(TOKYO, "JP", ())
+    parties = replace(PARTIES, warehouses={**PARTIES.warehouses, "osaka": BusinessHours(osaka)})
+    case = CaseScenario(now=BEFORE_NEW_YEAR, rules=CaseRules(RULES.policies, parties))
+    lines = (from_warehouse("osaka"), from_warehouse("nara", "2"))
+    case.apply(accepted(Reason.DEFECTIVE, *lines, at=BEFORE_NEW_YEAR))
+    assert case.last(IssueReplacementOrdered).promised_ship_date == REOPENING

@@ -16,7 +16,7 @@ def on_calendar_changed(decision: ConversationDecision) -> None:
         for track in (SHIP, DELIVERY):
             line = decision.state.line(line_id)  # a moved ship date may have moved the delivery date
             if line is not None:
-                party = calendars.warehouse(line.warehouse) if track is SHIP else calendars.carrier()
+                party = calendars.warehouse(line.warehouse) if track is SHIP else calendars.carrier(line.carrier)
                 _move_to_open_day(decision, track, line, party)
 
 

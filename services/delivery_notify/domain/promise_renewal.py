@@ -107,7 +107,7 @@ def move_delivery(
     delivery, rules = line.delivery, decision.rules
     unknown = unannounced and bool(delivery.ship_version) and delivery.ship_version == line.shipping.version - 1
     known_day = delivery.last_announced_date if unknown else delivery.day
-    day = stated or _deliverable(decision, line.shipping.day, known_day)
+    day = stated or _deliverable(decision, line, known_day)
     if day is None or (day == delivery.day and not unknown):
         return line
     if day != delivery.day:
@@ -119,11 +119,12 @@ def move_delivery(
     return replace(line, delivery=replace(line.delivery, ship_version=line.shipping.version))
 
 
-def _deliverable(decision: ConversationDecision, ship_day: date | None, day: date | None) -> date | None:
+def _deliverable(decision: ConversationDecision, line: Line, day: date | None) -> date | None:
     """Return this delivery date, or the next one of the policy for a line that ships after it."""
+    ship_day = line.shipping.day
     if day is None or ship_day is None or ship_day <= day:
         return day
-    return decision.rules.calendars.carrier().add_open_days(ship_day, decision.rules.transit_days)
+    return decision.rules.calendars.carrier(line.carrier).add_open_days(ship_day, decision.rules.transit_days)
 
 
 def _ship_day(decision: ConversationDecision, line: Line) -> date:
@@ -140,7 +141,7 @@ def _ship_day(decision: ConversationDecision, line: Line) -> date:
 def _delivery_day(decision: ConversationDecision, line: Line) -> date:
     """The policy's delivery date, counted from the ship date if that is to come, else from today."""
     rules = decision.rules
-    carrier = rules.calendars.carrier()
+    carrier = rules.calendars.carrier(line.carrier)
     if line.open and line.shipping.day and line.shipping.day > decision.today:
         return carrier.add_open_days(line.shipping.day, rules.transit_days)
     days = rules.delivery_renewals or (1,)

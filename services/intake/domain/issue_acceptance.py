@@ -168,6 +168,7 @@ def _issue_line(line: ReportedLine, bought: OrderLine, lot: str | None) -> Issue
         name=bought.name,
         unit_price=price_of_parts(parts, bought, line.quantity) if parts else bought.paid_unit_price,
         product_group=bought.product_group,
+        warehouse=bought.warehouse,
         lot=lot,
     )
 

@@ -87,8 +87,8 @@ class CaseDecision(DecisionContext[Case, CaseRules]):
 
     @property
     def warehouse(self) -> ShopCalendar:
-        """The calendar of ship dates."""
-        return self.rules.calendars.warehouse()
+        """The calendar of ship dates: that of the warehouse of the reported lines."""
+        return self.rules.calendars.warehouse(self.state.warehouse)
 
     @property
     def carrier(self) -> ShopCalendar:

@@ -91,7 +91,7 @@ def _first_date(
         return calendars.shop.add_open_days(day, limits.review_open_days)
     if case.plan.ship_on is not ShipOn.ACCEPTED:
         return None
-    return calendars.warehouse().add_open_days(day, limits.promise_open_days)
+    return calendars.warehouse(case.warehouse).add_open_days(day, limits.promise_open_days)
 
 
 def compare_policies(

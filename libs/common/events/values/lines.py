@@ -226,6 +226,8 @@ class IssueLine(ReportedLine):
     """Price paid per unit; where only parts of the units are reported, the part of the price that falls on them."""
     product_group: str | None = None
     """Product group, if any."""
+    warehouse: OptionalText = None
+    """Warehouse that ships the line, if known; its days and hours are in the calendar file."""
     components: tuple[Component, ...] = ()
     """Parts of one unit, as the order named them."""
     requires_shipping: bool = True

@@ -183,6 +183,12 @@ class Case:
         return attributes_of(self.lines, self.value, self.market)
 
     @property
+    def warehouse(self) -> str | None:
+        """Return the warehouse that all lines are shipped from; None if they have several, or none is known."""
+        names = {line.warehouse for line in self.lines}
+        return names.pop() if len(names) == 1 else None
+
+    @property
     def replacements(self) -> tuple[OutboundLeg, ...]:
         """Return the past replacements, then the current one."""
         return (*self.past_replacements, self.outbound) if self.outbound.replacement_id else self.past_replacements
