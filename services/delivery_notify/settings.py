@@ -37,6 +37,8 @@ class NotifySettings(ChannelSettings):
     """Schedule of preorder reports: on the 1st and the 15th, or every 15 days from the order."""
     notice_batching_minutes: Annotated[int, Field(ge=0, le=60)] | None = None
     """Minutes that a moved date is held back to batch related changes; see `notification_rules.toml`."""
+    forecast_minimum_dates: Annotated[int, Field(ge=5, le=10_000)] | None = None
+    """Dates of a warehouse or carrier below which there is no forecast of lateness; see `notification_rules.toml`."""
     templates_dir: DirectoryPath | None = None
     """Folder with the shop's own templates, named as the built-in ones; checked at start-up."""
     grace_minutes: Annotated[int, Field(ge=0, le=60)] | None = None
@@ -70,5 +72,6 @@ class NotifySettings(ChannelSettings):
             "batching_delay": None
             if self.notice_batching_minutes is None
             else timedelta(minutes=self.notice_batching_minutes),
+            "forecast_minimum_dates": self.forecast_minimum_dates,
             "overdue_grace": None if self.grace_minutes is None else timedelta(minutes=self.grace_minutes),
         }

@@ -172,5 +172,25 @@ async def test_the_forecast_is_shown_with_the_promises_of_today(live: Live) -> N
     assert (osaka["dates"], osaka["late"], osaka["delay"], osaka["due_today"], osaka["too_late"]) == (30, 10, 3, 1, 1)
 
 
+async def test_the_forecast_lists_the_warnings_that_staff_were_given(live: Live, tmp_path: Path) -> None:
+    SharedClock.create(tmp_path / "clock", at(FRIDAY, 14), speed=1)
+    await LatenessWatch(live.service, RULES).run_once()
+    (warning,) = (await live.client.get("/v1/promises/forecast", headers=OPS)).json()["warnings"]
+    assert (warning["by"], warning["name"], warning["day"], warning["due"]) == ("warehouse", "osaka", "2026-03-06", 1)
+    assert (warning["expected_by"], warning["order_ids"]) == ("2026-03-11", ["O-1"])
+
+
+async def test_each_day_is_checked_once_by_whichever_process_comes_first(live: Live, tmp_path: Path) -> None:
+    """The next check of the warehouses is at 13:00, five hours before their cutoff."""
+    SharedClock.create(tmp_path / "clock", at(FRIDAY, 14), speed=1)
+    await LatenessWatch(live.service, RULES).run_once()
+    rows = await live.service.pool.fetch("SELECT dimension, due_at FROM lateness_checks")
+    assert {row["dimension"]: row["due_at"] for row in rows} == {
+        "warehouse": at(FRIDAY + timedelta(days=1), 13),
+        "carrier": at(FRIDAY, 15),
+    }
+    assert list(await LatenessWatch(live.service, RULES).run_once()) == []
+
+
 async def test_the_storefront_may_not_read_the_forecast(live: Live) -> None:
     assert (await live.client.get("/v1/promises/forecast", headers=STOREFRONT)).status_code == 403

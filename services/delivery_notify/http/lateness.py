@@ -1,6 +1,7 @@
 """Forecast of lateness by HTTP: the delays of each warehouse and carrier, and the promises due today."""
 
-from datetime import date
+from collections.abc import Mapping
+from datetime import date, timedelta
 
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel
@@ -10,8 +11,13 @@ from libs.common.http.problems import PROBLEM_RESPONSE
 from libs.common.runtime.dependencies import CurrentService
 from services.delivery_notify.domain.lateness import Forecast, Party, expected_day, forecasts, is_too_late
 from services.delivery_notify.domain.promise_accuracy import Dimension
+from services.delivery_notify.domain.staff_notices import StaffKind
 from services.delivery_notify.store.conversations import Conversations
 from services.delivery_notify.store.lateness import read_due, read_history
+from services.delivery_notify.store.staff_notices import list_facts
+
+WARNED_SPAN = timedelta(days=30)
+MAX_WARNINGS = 50
 
 router = APIRouter(
     prefix="/v1/promises/forecast",
@@ -37,14 +43,30 @@ class ForecastView(BaseModel):
     too_late: int
 
 
+class WarningView(BaseModel):
+    """A warning to staff before the cutoff of `day`: of the `due` promises of that day `expected_late` were expected to
+    be late, by the history until `expected_by`; `order_ids` are those with the earliest limit."""
+
+    by: Dimension
+    name: str
+    day: date
+    due: int
+    expected_late: int
+    expected_by: date
+    order_ids: list[str]
+
+
 class ForecastList(BaseModel):
+    """Forecast of today, and the warnings of the last 30 days, newest first."""
+
     today: date
     level: float
     minimum_dates: int
     parties: list[ForecastView]
+    warnings: list[WarningView]
 
 
-@router.get("", summary="Delays to expect of each warehouse and carrier, from the shop's own history")
+@router.get("", summary="Delays to expect of each warehouse and carrier, from the shop's own history, and warnings")
 async def show_forecast(service: CurrentService) -> ForecastList:
     conversations = service.aggregates["conversations"]
     assert isinstance(conversations, Conversations)
@@ -53,6 +75,7 @@ async def show_forecast(service: CurrentService) -> ForecastList:
     async with service.pool.acquire() as conn:
         history = await read_history(conn, today - rules.forecast.history, today, rules.calendar.zone)
         due = await read_due(conn, today)
+        warned = await list_facts(conn, StaffKind.LATENESS_EXPECTED, service.clock.now() - WARNED_SPAN, MAX_WARNINGS)
     known = forecasts(history, today, rules.calendars, rules.forecast)
 
     def view(party: Party, found: Forecast | None) -> ForecastView:
@@ -75,4 +98,18 @@ async def show_forecast(service: CurrentService) -> ForecastList:
         level=rules.forecast.level,
         minimum_dates=rules.forecast.minimum_dates,
         parties=[view(party, known.get(party)) for party in parties],
+        warnings=[_warning(facts) for facts in warned],
+    )
+
+
+def _warning(facts: Mapping[str, str]) -> WarningView:
+    dimension, _, name = facts["party"].partition(" ")
+    return WarningView(
+        by=Dimension(dimension),
+        name=name,
+        day=date.fromisoformat(facts["day"]),
+        due=int(facts["due"]),
+        expected_late=int(facts["expected_late"]),
+        expected_by=date.fromisoformat(facts["expected_by"]),
+        order_ids=facts["orders"].split(", "),
     )

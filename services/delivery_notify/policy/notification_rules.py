@@ -131,8 +131,11 @@ class _RulesFile(_Section):
     forecast: _Forecast
 
 
-def load_rules(calendars: Calendars, file: Path = FILE, **changes: Any) -> NotificationRules:
-    """Load the rules of the file; `changes` (settings) override them. Raises `ValueError` naming every wrong key."""
+def load_rules(
+    calendars: Calendars, file: Path = FILE, forecast_minimum_dates: int | None = None, **changes: Any
+) -> NotificationRules:
+    """Load the rules of the file; `forecast_minimum_dates` and `changes` (settings) override them. Raises `ValueError`
+    naming every wrong key."""
     read = _read(file)
     rules = NotificationRules(
         calendars,
@@ -151,7 +154,7 @@ def load_rules(calendars: Calendars, file: Path = FILE, **changes: Any) -> Notif
         preorder_schedule=read.preorders.schedule,
         forecast=ForecastRules(
             read.forecast.level,
-            read.forecast.minimum_dates,
+            forecast_minimum_dates or read.forecast.minimum_dates,
             timedelta(days=read.forecast.history_days),
             timedelta(minutes=read.forecast.lead_minutes),
         ),

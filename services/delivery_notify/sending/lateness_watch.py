@@ -4,11 +4,12 @@ One staff notice per party and day, by its derived id, so that a restart or a se
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 
 from libs.common.messaging.signal import WakeSignal
+from libs.common.postgres.pool import Connection
 from libs.common.runtime.service import Service
 from services.delivery_notify.domain.lateness import LatenessWarning, Party, forecasts, warnings
 from services.delivery_notify.domain.promise_accuracy import Dimension
@@ -20,12 +21,17 @@ log = logging.getLogger(__name__)
 
 POLL_SECONDS = 30.0
 
+CUTOFFS: Mapping[Dimension, Callable[[NotificationRules], time]] = {
+    Dimension.WAREHOUSE: lambda rules: rules.ship_cutoff,
+    Dimension.CARRIER: lambda rules: rules.delivery_cutoff,
+}
+"""Hour of a promised day until which each kind of party can keep its promises."""
+
 
 @dataclass
 class LatenessWatch:
     service: Service
     rules: NotificationRules
-    _warned: dict[Dimension, date] = field(default_factory=dict)
     _wake: WakeSignal = field(default_factory=WakeSignal)
 
     async def run(self) -> None:
@@ -37,38 +43,42 @@ class LatenessWatch:
 
     async def run_once(self) -> Sequence[LatenessWarning]:
         """Create the staff notices that are due now; return their warnings."""
-        now = self.service.clock.now()
-        today = self.rules.calendar.day(now)
-        due = [each for each in self._cutoffs() if self._warned.get(each) != today and self._is_time(each, today, now)]
-        if not due:
-            return ()
-        found = [each for each in await self.look(today) if each.party.dimension in due]
         async with self.service.transaction() as tx:
-            await staff_notices.save(tx.conn, [_notice(each, now) for each in found])
-        self._warned |= dict.fromkeys(due, today)
+            today = self.rules.calendar.day(tx.now)
+            planned = {each: self._starts_at(each, today) for each in CUTOFFS}
+            due = await lateness.due_checks(tx.conn, planned, tx.now)
+            if not due:
+                return ()
+            # After the cutoff a promise is overdue, and known to be so.
+            in_time = [each for each in due if planned[each] <= tx.now < self._cutoff(each, today)]
+            found = [each for each in await self._look(tx.conn, today) if each.party.dimension in in_time]
+            await staff_notices.save(tx.conn, [_notice(each, tx.now) for each in found])
+            await lateness.plan_checks(tx.conn, {each: self._next_start(each, tx.now) for each in due})
         for each in found:
             log.warning(
                 "expected lateness by=%s due=%d expected_late=%d", each.party.dimension, each.due, each.expected_late
             )
         return found
 
-    async def look(self, today: date) -> list[LatenessWarning]:
+    async def _look(self, conn: Connection, today: date) -> list[LatenessWarning]:
         """Return the warnings about promises due today, by the history so far."""
         rules, calendars = self.rules.forecast, self.rules.calendars
-        async with self.service.pool.acquire() as conn:
-            promises = await lateness.read_due(conn, today)
-            if not promises:
-                return []
-            history = await lateness.read_history(conn, today - rules.history, today, calendars.shop.zone)
+        promises = await lateness.read_due(conn, today)
+        if not promises:
+            return []
+        history = await lateness.read_history(conn, today - rules.history, today, calendars.shop.zone)
         return warnings(promises, forecasts(history, today, calendars, rules), calendars)
 
-    def _cutoffs(self) -> dict[Dimension, time]:
-        return {Dimension.WAREHOUSE: self.rules.ship_cutoff, Dimension.CARRIER: self.rules.delivery_cutoff}
+    def _next_start(self, dimension: Dimension, now: datetime) -> datetime:
+        today = self.rules.calendar.day(now)
+        start = self._starts_at(dimension, today)
+        return start if start > now else self._starts_at(dimension, today + timedelta(days=1))
 
-    def _is_time(self, dimension: Dimension, today: date, now: datetime) -> bool:
-        """Return whether it is shortly before the cutoff: after it the promise is overdue, and known to be so."""
-        cutoff = self.rules.cutoff(today, self._cutoffs()[dimension])
-        return cutoff - self.rules.forecast.lead <= now < cutoff
+    def _starts_at(self, dimension: Dimension, day: date) -> datetime:
+        return self._cutoff(dimension, day) - self.rules.forecast.lead
+
+    def _cutoff(self, dimension: Dimension, day: date) -> datetime:
+        return self.rules.cutoff(day, CUTOFFS[dimension](self.rules))
 
 
 def _notice(warning: LatenessWarning, now: datetime) -> StaffNoticeCreated:

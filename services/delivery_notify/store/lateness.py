@@ -1,9 +1,11 @@
-"""SQL of the forecast of lateness: past first dates with their delays, and the promises that are due on a day."""
+"""SQL of the forecast of lateness: past first dates with their delays, promises due on a day, and times of checks."""
 
-from datetime import date
+from collections.abc import Mapping
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from libs.common.events.notices import PromiseSubject
+from libs.common.postgres.batch import columns
 from libs.common.postgres.pool import Connection
 from services.delivery_notify.domain.lateness import DuePromise, FirstDate, Party
 from services.delivery_notify.domain.promise_accuracy import Dimension
@@ -37,6 +39,10 @@ _DUE = """
             AND q.version > p.version)
     ORDER BY p.promised_at, p.order_id, p.subject, p.subject_id LIMIT $2"""
 
+_PLAN_CHECKS = """
+    INSERT INTO lateness_checks (dimension, due_at) SELECT * FROM unnest($1::text[], $2::timestamptz[])
+    ON CONFLICT (dimension) DO NOTHING"""
+
 
 async def read_history(conn: Connection, since: date, today: date, zone: ZoneInfo) -> list[FirstDate]:
     """Return the first dates of these days that were kept or missed so far."""
@@ -51,3 +57,23 @@ async def read_due(conn: Connection, today: date) -> list[DuePromise]:
         DuePromise(Party(Dimension(row["dimension"]), row["name"]), row["order_id"], row["day"], row["useful_until"])
         for row in rows
     ]
+
+
+async def due_checks(conn: Connection, planned: Mapping[Dimension, datetime], now: datetime) -> list[Dimension]:
+    """Return the kinds of party whose check is due, locked; a kind without a row gets its planned time."""
+    await conn.execute(_PLAN_CHECKS, *columns([(each.value, due_at) for each, due_at in sorted(planned.items())]))
+    rows = await conn.fetch(
+        "SELECT dimension FROM lateness_checks WHERE due_at <= $1 ORDER BY dimension FOR UPDATE", now
+    )
+    return [Dimension(row["dimension"]) for row in rows]
+
+
+async def plan_checks(conn: Connection, planned: Mapping[Dimension, datetime]) -> None:
+    """Set the times of the next checks."""
+    rows = [(each.value, due_at) for each, due_at in sorted(planned.items())]
+    await conn.execute(
+        """UPDATE lateness_checks AS c SET due_at = new.due_at
+           FROM unnest($1::text[], $2::timestamptz[]) AS new (dimension, due_at)
+           WHERE c.dimension = new.dimension""",
+        *columns(rows),
+    )

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from libs.common.postgres.batch import columns
 from libs.common.postgres.pool import Connection
-from services.delivery_notify.domain.staff_notices import StaffNoticeCreated
+from services.delivery_notify.domain.staff_notices import StaffKind, StaffNoticeCreated
 
 _NOTICES = """
     INSERT INTO staff_notices (staff_notice_id, kind, facts, made_at)
@@ -95,6 +95,18 @@ async def dead_letters_by_topic(conn: Connection) -> list[tuple[str, int, int]]:
         "SELECT topic, count(*) AS many, min(id) AS first FROM dead_letters WHERE state = 'open' GROUP BY topic"
     )
     return [(row["topic"], row["many"], row["first"]) for row in rows]
+
+
+async def list_facts(conn: Connection, kind: StaffKind, since: datetime, limit: int) -> list[Mapping[str, str]]:
+    """Return the facts of staff notices of one kind, newest first."""
+    rows = await conn.fetch(
+        """SELECT facts FROM staff_notices WHERE kind = $1 AND made_at >= $2
+           ORDER BY made_at DESC, facts ->> 'party' LIMIT $3""",
+        kind,
+        since,
+        limit,
+    )
+    return [json.loads(row["facts"]) for row in rows]
 
 
 async def list_latest(conn: Connection, limit: int) -> list[dict[str, object]]:

@@ -5,7 +5,7 @@ from markupsafe import Markup
 from libs.common.events.values import Language
 from libs.common.web.translations import Translations
 from services.intake.desk.charts import Bar, bar_chart, week_heatmap
-from services.intake.desk.promise_figures import AccuracyRow
+from services.intake.desk.promise_figures import AccuracyRow, ForecastRow, LatenessWarningRow
 from services.intake.insights.schemas import DurationStats, NpsGroup, ProductMetrics, Summary
 
 MAX_PRODUCTS, MAX_PARTIES, REASON_SEGMENTS = 12, 12, 3
@@ -66,7 +66,7 @@ class InsightCharts:
         ]  # fmt: skip
         return bar_chart(title, rows)
 
-    def party(self, row: AccuracyRow) -> str:
+    def party(self, row: AccuracyRow | ForecastRow | LatenessWarningRow) -> str:
         return self.text("unknown_name") if row.name == "unknown" else row.name
 
     def group(self, group: NpsGroup) -> str:

@@ -32,6 +32,37 @@ class AccuracyRow(BaseModel):
     high: float
 
 
+class ForecastRow(BaseModel):
+    """Delays of one warehouse or carrier in open days, as delivery_notify answers; None without enough dates."""
+
+    by: str
+    name: str
+    dates: int | None
+    late: int | None
+    delay: int | None
+    due_today: int
+    expected_day: date | None
+    too_late: int
+
+
+class LatenessWarningRow(BaseModel):
+    """A warning before the cutoff of a day, as delivery_notify answers."""
+
+    by: str
+    name: str
+    day: date
+    due: int
+    expected_late: int
+    expected_by: date
+    order_ids: list[str]
+
+
+class Forecast(BaseModel):
+    level: float
+    parties: list[ForecastRow]
+    warnings: list[LatenessWarningRow]
+
+
 _ROWS = TypeAdapter(list[AccuracyRow])
 
 
@@ -41,6 +72,7 @@ class PromiseFigures:
 
     answers: bool
     groups: Mapping[tuple[str, str], Sequence[AccuracyRow]]
+    forecast: Forecast | None = None
 
     @property
     def has_outcomes(self) -> bool:
@@ -52,15 +84,24 @@ async def read_promise_figures(client: DeadLetterClient, first: date, last: date
     """Return the figures of these days; None if the desk does not know the address of delivery_notify."""
     if OWNER not in client.urls:
         return None
+    forecast = asyncio.ensure_future(_read_forecast(client))
     try:
         found = await asyncio.gather(*(_read(client, dimension, first, last) for dimension in DIMENSIONS))
     except (OpsUnreachableError, ValidationError):
-        return PromiseFigures(False, {})
+        return PromiseFigures(False, {}, await forecast)
     groups: dict[tuple[str, str], list[AccuracyRow]] = {}
     for dimension, rows in zip(DIMENSIONS, found, strict=True):
         for row in rows:
             groups.setdefault((dimension, row.subject), []).append(row)
-    return PromiseFigures(True, groups)
+    return PromiseFigures(True, groups, await forecast)
+
+
+async def _read_forecast(client: DeadLetterClient) -> Forecast | None:
+    """Return the forecast; None if delivery_notify does not answer with one."""
+    try:
+        return Forecast.model_validate(await client.read(OWNER, "/v1/promises/forecast", "parties"))
+    except (OpsUnreachableError, ValidationError):
+        return None
 
 
 async def _read(client: DeadLetterClient, dimension: str, first: date, last: date) -> list[AccuracyRow]:

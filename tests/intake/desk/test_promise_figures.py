@@ -19,7 +19,7 @@ from tests.running import running
 
 __all__ = ["ops"]
 
-ACCURACY = "GET /v1/promises/accuracy"
+ACCURACY, FORECAST = "GET /v1/promises/accuracy", "GET /v1/promises/forecast"
 UNREACHABLE = "delivery_notify does not answer"
 
 
@@ -52,7 +52,8 @@ async def test_the_share_of_kept_dates_is_shown_with_its_interval(desk: Desk, op
 async def test_the_figures_are_those_of_the_days_of_the_page(desk: Desk, ops: tuple[OpsServer, str]) -> None:
     ops[0].say(ACCURACY, {"groups": [group()]})
     await insights(desk)
-    assert {request.partition("?")[2].partition("&")[0] for request in ops[0].requests} == {
+    asked = [request for request in ops[0].requests if "accuracy" in request]
+    assert {request.partition("?")[2].partition("&")[0] for request in asked} == {
         "by=warehouse",
         "by=carrier",
         "by=product_group",
@@ -70,3 +71,31 @@ async def test_a_period_without_outcomes_says_so(desk: Desk, ops: tuple[OpsServe
 async def test_an_odd_answer_is_shown_as_unreachable(desk: Desk, ops: tuple[OpsServer, str], answer: Any) -> None:
     ops[0].say(ACCURACY, answer)
     assert UNREACHABLE in await insights(desk)
+
+
+def forecast(**more: Any) -> dict[str, Any]:
+    party = {"by": "warehouse", "name": "osaka", "dates": 33, "late": 11, "median_delay": 0, "delay": 3, "due_today": 2}
+    party |= {"expected_day": "2026-03-18", "too_late": 2}
+    warning = {"by": "warehouse", "name": "osaka", "day": "2026-03-14", "due": 7, "expected_late": 4}
+    warning |= {"expected_by": "2026-03-17", "order_ids": ["S/37345"]}
+    return {"today": "2026-03-14", "level": 0.8, "minimum_dates": 30, "parties": [party], "warnings": [warning], **more}
+
+
+async def test_warnings_are_shown_with_the_forecast_and_links_to_the_orders(
+    desk: Desk, ops: tuple[OpsServer, str]
+) -> None:
+    ops[0].say(ACCURACY, {"groups": [group()]})
+    ops[0].say(FORECAST, forecast())
+    page = await insights(desk)
+    wanted = ("osaka: 4 of 7 expected late, by", 'href="/desk/orders/S/37345"', "80 % of the first dates")
+    assert [text for text in wanted if text not in page] == []
+
+
+@pytest.mark.parametrize("answer", [{"detail": "no"}, forecast(parties=[{"by": "warehouse"}])])
+async def test_without_a_forecast_the_accuracy_is_shown_all_the_same(
+    desk: Desk, ops: tuple[OpsServer, str], answer: Any
+) -> None:
+    ops[0].say(ACCURACY, {"groups": [group()]})
+    ops[0].say(FORECAST, answer)
+    page = await insights(desk)
+    assert ("94.0 %" in page, "Delays to expect" in page) == (True, False)
