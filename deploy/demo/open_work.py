@@ -97,6 +97,7 @@ async def find_open_work(system: DemoSystem, now: datetime) -> list[Link]:
             for row in await intake.fetch(_WORK)
             if row["kind"] in _WORK_TITLES
         ]
+        found.append(("first dates kept, delays to expect, and warnings of them", f"{desk}/insights#i-promises"))
         if await intake.fetchval(_CLUSTERS):
             found.append(("a cluster of reports about one lot", f"{desk}/insights"))
         if dead_letter := await returns.fetchval(_DEAD_LETTERS):

@@ -27,6 +27,7 @@ from libs.common.postgres.pool import Pool
 from libs.common.runtime.in_flight import DatabaseWork, Offsets, end_offsets, unread_by_reader
 
 _OPEN_TIMERS = "SELECT count(*) FROM timers WHERE split_part(name, ':', 1) <> ALL($1)"
+_LATENESS_CHECKS = "SELECT due_at FROM lateness_checks"
 _QUEUED_FOR_DETECTION = "SELECT count(*) FROM detection_queue"
 DETECTION = "detection"
 """Owner of products that wait for the detection of clusters, which runs at intervals and when the clock is set."""
@@ -39,7 +40,8 @@ _PERMANENT_TIMERS = ("expiry", "tier", "birthday")
 class Snapshot(PendingWork):
     """Pending work of the whole demo; incomplete if `busy` is not empty.
 
-    `next_notice_at` is the time of the next notice: the clock stops there, since a promise breaks soon after it.
+    `next_notice_at` is the time of the next notice or check for lateness: the clock stops there, since a promise breaks
+    soon after it.
     `partners` are the status answers of the partners, and `next_partner_event_at` the time of their next event.
     """
 
@@ -143,10 +145,12 @@ class QuiescenceProbe:
             snapshot.add(DETECTION, await pool.fetchval(_QUEUED_FOR_DETECTION))
         if name == "delivery_notify":
             notice, promise = await next_notice(pool), await next_promise(pool)
+            checks = await pool.fetch(_LATENESS_CHECKS)
+            due = [row["due_at"] for row in checks]
             snapshot.due("notices", notice)
-            snapshot.next_notice_at = min(
-                (moment for moment in (notice, promise) if moment and moment > snapshot.now), default=None
-            )
+            snapshot.add("lateness checks", sum(each <= snapshot.now for each in due))
+            moments = (notice, promise, *due)
+            snapshot.next_notice_at = min((each for each in moments if each and each > snapshot.now), default=None)
 
     async def _poll_mail(self, snapshot: Snapshot) -> None:
         """Compare the mails received until now with those that the customers had read."""

@@ -10,6 +10,7 @@ from deploy.demo.behaviour_counts import count_behaviour
 from deploy.demo.promise_accuracy import PromiseAccuracy
 from deploy.verification.checks_points import ACCOUNTS
 from deploy.verification.evidence import Fact, History
+from deploy.verification.promise_accuracy import AccuracyOfGroup, measure_accuracy
 from deploy.verification.promise_integrity import Outcome, count_by_day, judge_promises
 from deploy.verification.verdict import Verdict
 
@@ -29,6 +30,9 @@ class DemoResult:
     promises: PromiseAccuracy | None = None
     integrity: Mapping[str, int] = field(default_factory=dict)
     """Dates that customers were given, by outcome; none should be `silent`."""
+    first_dates: Sequence[AccuracyOfGroup] = ()
+    lateness_warnings: Sequence[Mapping[str, Any]] = ()
+    """Warnings to staff before the cutoff of a day, oldest first, as delivery_notify lists them."""
 
     @property
     def violated(self) -> bool:
@@ -47,12 +51,21 @@ class DemoResult:
             "lifecycles_per_second": self.lifecycles_per_second,
             "invariants": invariants,
             "promise_integrity": dict(self.integrity),
+            "first_dates": {
+                f"{each.dimension} {each.name}, {each.kind}": f"{each.kept.part} of {each.kept.whole} kept"
+                for each in self.first_dates
+            },
+            "lateness_warnings": list(self.lateness_warnings),
             **({"promises": self.promises.as_json()} if self.promises else {}),
         }
 
 
 def summarize(
-    history: History, verdicts: Sequence[Verdict], seconds: float, promises: PromiseAccuracy | None = None
+    history: History,
+    verdicts: Sequence[Verdict],
+    seconds: float,
+    promises: PromiseAccuracy | None = None,
+    lateness_warnings: Sequence[Mapping[str, Any]] = (),
 ) -> DemoResult:
     """`seconds` is the real duration of the replay."""
     granted = {fact.issue for fact in history.of("points.granted")}
@@ -71,6 +84,8 @@ def summarize(
         verdicts=verdicts,
         promises=promises,
         integrity=_integrity(history),
+        first_dates=measure_accuracy(history),
+        lateness_warnings=lateness_warnings,
     )
 
 

@@ -18,6 +18,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
 from pydantic import ValidationError
@@ -178,7 +179,17 @@ async def _audit(
         servers, prefix = infrastructure.broker.bootstrap_servers, infrastructure.topic_prefix
         history = await read_history(servers, prefix, system.databases, dataset.zone, now)
         await _add_partner_records(history, system)
-        return summarize(history, audit(history), seconds, measure_accuracy(dataset, history))
+        warnings = await _lateness_warnings(system)
+        return summarize(history, audit(history), seconds, measure_accuracy(dataset, history), warnings)
+
+
+async def _lateness_warnings(system: DemoSystem) -> list[dict[str, Any]]:
+    """The warnings that staff were given before the cutoff of a day, oldest first."""
+    headers = {"Authorization": f"Bearer {system.keys['ops']}"}
+    async with httpx.AsyncClient(timeout=60, headers=headers) as http:
+        answer = await http.get(f"{system.service_url('delivery_notify')}/v1/promises/forecast")
+    found: list[dict[str, Any]] = answer.raise_for_status().json()["warnings"]
+    return found[::-1]
 
 
 async def _add_partner_records(history: History, system: DemoSystem) -> None:

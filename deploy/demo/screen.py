@@ -42,6 +42,9 @@ def show_commands(console: Console, commands: Sequence[str]) -> None:
 
 def show(console: Console, outcome: DemoResult, seconds: float, driver: ClockDriver) -> None:
     console.print(f"\n[bold]{sentence(outcome, seconds)}[/bold]\n", highlight=False, soft_wrap=True)
+    for line in (first_dates_line(outcome), *lateness_lines(outcome)):
+        console.print(line, highlight=False, soft_wrap=True)
+    console.print()
     console.print(_table("Issues by outcome", outcome.issues))
     console.print(_table("Notices by kind", outcome.notices))
     console.print(_table("Behaviour", outcome.behaviour))
@@ -72,6 +75,27 @@ def sentence(outcome: DemoResult, seconds: float) -> str:
         f"{cancelled:,} cancelled; {mails:,} notices; {outcome.integrity.get('silent', 0)} of "
         f"{outcome.integrity.get('made', 0):,} dates broken in silence; {verdict}."
     )
+
+
+def first_dates_line(outcome: DemoResult) -> str:
+    """The share of first dates kept by each warehouse and carrier, in one line."""
+    counts: dict[str, list[int]] = {}
+    for each in outcome.first_dates:
+        if each.dimension != "product_group":
+            count = counts.setdefault(f"{each.dimension} {each.name}", [0, 0])
+            count[0] += each.kept.part
+            count[1] += each.kept.whole
+    shares = [f"{name} {kept} of {whole} ({kept / whole:.0%})" for name, (kept, whole) in counts.items() if whole]
+    return f"First dates kept: {', '.join(shares) or 'none yet'}."
+
+
+def lateness_lines(outcome: DemoResult) -> list[str]:
+    """One line for each warning to staff before the cutoff of a day."""
+    return [
+        f"Staff were warned before the cutoff of {each['day']}: {each['expected_late']} of {each['due']} dates of "
+        f"{each['by']} {each['name']} late, by {each['expected_by']} (orders {', '.join(each['order_ids'])})."
+        for each in outcome.lateness_warnings
+    ]
 
 
 def _integrity_rows(outcome: DemoResult) -> dict[str, int]:

@@ -20,6 +20,9 @@ FEW_PARTITIONS = 6
 
 CALENDAR_FILE = Path(__file__).with_name("calendar.toml")
 
+FORECAST_MINIMUM_DATES = 20
+"""Fewer than by default: the story has no more orders of one warehouse in two weeks."""
+
 SHOP_NAME = "さきだし商店"
 SHOP_CONTACT = "03-0000-0000（平日 10時〜18時）"
 
@@ -169,6 +172,7 @@ def _start_services(
             "SHOP_PERSON": "お客様係",
             "SHOP_URL": "https://shop.example.jp",
             "MAIL_REPLY_DOMAIN": "reply.shop.example.jp",
+            "FORECAST_MINIMUM_DATES": str(FORECAST_MINIMUM_DATES),
             **notification_settings,
         },
     }

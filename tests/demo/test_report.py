@@ -1,9 +1,10 @@
 """Results of a run are counted from the topics."""
 
 from deploy.demo.report import summarize
+from deploy.demo.screen import first_dates_line, lateness_lines
 from deploy.verification.auditor import TOPICS
 from libs.common.events.topics import TOPICS as CONTRACT
-from tests.verification.histories import HistoryBuilder
+from tests.verification.histories import LINE, ORDER_LINE, HistoryBuilder
 
 
 def test_the_auditor_reads_every_topic() -> None:
@@ -65,3 +66,22 @@ def test_only_replacements_that_nobody_had_to_decide_on_are_timed() -> None:
             {"issue_id": issue, "status": 202, "answered_at_ms": fact.written_ms - 5 - 3_600_000 * reviewed}
         )
     assert summarize(story.history(), (), 1.0).latencies == {"p50": 5.0, "p99": 5.0}
+
+
+def test_the_line_of_first_dates_names_each_warehouse_with_its_share() -> None:
+    story = HistoryBuilder()
+    for number, shipped_at in ((1, 24), (2, 24), (3, 60)):
+        line = {**ORDER_LINE, "warehouse": "osaka"}
+        story.add("storefront.orders", "order.placed", 0, order_id=f"S{number}", customer_id="C1", lines=[line])
+        story.add("storefront.orders", "order.shipped", shipped_at, order_id=f"S{number}", lines=[LINE])
+    assert first_dates_line(summarize(story.history(), (), 1.0)) == "First dates kept: warehouse osaka 2 of 3 (67%)."
+
+
+def test_a_warning_before_a_cutoff_is_one_line() -> None:
+    warning = {"by": "warehouse", "name": "osaka", "day": "2026-03-14", "due": 3, "expected_late": 1}
+    warning |= {"expected_by": "2026-03-17", "order_ids": ["S37345"]}
+    (line,) = lateness_lines(summarize(HistoryBuilder().history(), (), 1.0, lateness_warnings=[warning]))
+    assert line == (
+        "Staff were warned before the cutoff of 2026-03-14: 1 of 3 dates of warehouse osaka late, by 2026-03-17 "
+        "(orders S37345)."
+    )

@@ -15,6 +15,7 @@ PART_COLUMNS = ("sku", "part_sku", "name", "quantity")
 CUSTOMER_COLUMNS = tuple(ReplayedCustomer.__dataclass_fields__)
 ORDER_COLUMNS = ("order_id", "customer_id", "placed_at", "shipped_at", "delivered_at", "cancelled_at")
 LINE_COLUMNS = ("order_id", "line_id", "sku", "quantity", "promised_ship_date", "preorder", "lot")
+OPTIONAL_LINE_COLUMNS = ("warehouse",)
 LANGUAGES = ("ja", "en")
 
 
@@ -33,7 +34,7 @@ def read(folder: Path = FOLDER) -> OrderDataset:
     order_rows = read_table(folder / "orders.csv", ORDER_COLUMNS)
     order_ids = {row.text("order_id") for row in order_rows}
     lines: defaultdict[str, list[ReplayedLine]] = defaultdict(list)
-    for row in read_table(folder / "order_lines.csv", LINE_COLUMNS):
+    for row in read_table(folder / "order_lines.csv", LINE_COLUMNS, OPTIONAL_LINE_COLUMNS):
         if row.text("order_id") not in order_ids:
             raise row.error("order_id", f"{row['order_id']!r} is not in orders.csv")
         if row.text("sku") not in products:
@@ -82,6 +83,7 @@ def _line(row: CsvRow, product: CsvRow, parts: tuple[ReplayedPart, ...]) -> Repl
         preorder=row.integer("preorder", 0, 1) == 1,
         lot=row["lot"],
         parts=parts,
+        warehouse=row["warehouse"] or None,
     )
 
 

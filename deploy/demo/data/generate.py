@@ -22,9 +22,13 @@ SHOWCASE, SHOWCASE_DAYS, SHOWCASE_RANDOM, FIRST_ORDER = 60, 14, 1, 37301
 DEFECTIVE_PRODUCT, DEFECTIVE_LOT = "KTL-01", "KTL-01-B"
 DEFECTIVE_LOT_BUYERS = frozenset({6, 8, 9, 11, 12, 14, 15, 17, 18, 20, 22, 24, 40, 47})
 PREORDERS = frozenset({2, 13, 27})
-LATE = {4: 2, 16: 5, 26: 3, 33: 2, 44: 9, 52: 3, 56: 9}
+LATE = {4: 2, 16: 5, 26: 3, 33: 2, 44: 9, 52: 2, 56: 9}
 LOST, CANCELLED = frozenset({3}), frozenset({21})
 """Numbers of showcase orders, and for late ones the days."""
+WAREHOUSE, SLOW_WAREHOUSE = "saitama", "osaka"
+SLOW_ORDERS = frozenset({1, 4, 9, 13, 16, 22, 26, 30, 33, 34, 38, 41, 44, 45, 47, 56, 57, 59})
+"""Showcase orders of the warehouse that is late by and by, so that staff are warned of its last ones. It is closed on
+Sundays, the other one on no weekday."""
 
 
 PRODUCTS = (
@@ -57,6 +61,7 @@ PARTS_OF_KITS = (
 )
 PREORDERED = {"FIG-81", "FIG-82"}
 LINES_PER_LOT = 14
+SUNDAY = 6
 
 FAMILY = ("架空", "見本", "例田", "仮山", "試原", "雛形", "想田", "空野", "夢川", "写本")
 GIVEN = ("一花", "二葉", "三樹", "四季", "五月", "六実", "七海", "八雲", "九音", "十和")
@@ -82,7 +87,8 @@ def main() -> None:
     fields = "customer_id name email language postal_code country region city street phone"
     _write("customers.csv", fields, customers)
     _write("orders.csv", "order_id customer_id placed_at shipped_at delivered_at cancelled_at", orders)
-    _write("order_lines.csv", "order_id line_id sku quantity promised_ship_date preorder lot", _with_lots(lines))
+    fields = "order_id line_id sku quantity promised_ship_date preorder lot warehouse"
+    _write("order_lines.csv", fields, _with_warehouses(_with_lots(lines)))
 
 
 def _write(name: str, fields: str, rows: Iterable[Row]) -> None:
@@ -157,6 +163,14 @@ def _with_lots(lines: Iterable[Row]) -> Iterable[Row]:
         )
         yield *line, f"{sku}-{lot}"
         sold[sku] += 1
+
+
+def _with_warehouses(lines: Iterable[Row]) -> Iterable[Row]:
+    """A third of the later orders are of the slow warehouse, as far as it is open on the promised day."""
+    for line in lines:
+        number, promised = int(str(line[0])[1:]) - FIRST_ORDER, date.fromisoformat(str(line[4]))
+        is_slow = number in SLOW_ORDERS if number < SHOWCASE else number % 3 == 0 and promised.weekday() != SUNDAY
+        yield *line, SLOW_WAREHOUSE if is_slow else WAREHOUSE
 
 
 def _moment(rng: random.Random, day: date) -> datetime:

@@ -47,6 +47,7 @@ class ReplayedLine:
     promised_delivery_date: date | None = None
     lot: str | None = None
     parts: tuple[ReplayedPart, ...] = ()
+    warehouse: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

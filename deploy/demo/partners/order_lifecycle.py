@@ -30,6 +30,11 @@ PICKUP_MARGIN = timedelta(minutes=5)
 """The announced pickup of a delayed parcel is this long after its real one."""
 
 
+def carrier_of(warehouse: str | None) -> str:
+    """The carrier that collects at this warehouse."""
+    return "Demo Cargo" if warehouse == "osaka" else "Demo Express"
+
+
 @dataclass(frozen=True, slots=True)
 class LifecycleEvent:
     """One event of the storefront; `name` is unique per order and part of its event id."""
@@ -89,6 +94,7 @@ def order_line(line: ReplayedLine) -> OrderLine:
         quantity=line.quantity,
         unit_price=Money(amount=line.unit_price, currency=line.currency),
         product_group=line.product_group,
+        warehouse=line.warehouse,
         preorder=line.preorder,
         promised_ship_date=line.promised_ship_date,
         ship_by=line.ship_by,
@@ -156,7 +162,7 @@ def _movements(order: ReplayedOrder, zone: ZoneInfo) -> Iterable[LifecycleEvent]
             ),
             shipped_at=at,
             expected_delivery_date=day,
-            carrier="Demo Express",
+            carrier=carrier_of(order.lines[0].warehouse),
             tracking_number=number,
         )
         yield LifecycleEvent(at - PACKED_LEAD if order.ship_by else at, "shipped", shipped)

@@ -9,14 +9,16 @@ An order rejected once is served at its second request. Held lots are set apart;
 
 import random
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from deploy.demo.partners.codec import ReceivedEvent, ScheduledEvent
+from deploy.demo.partners.order_lifecycle import carrier_of
 from deploy.demo.partners.partner import Partner, PartnerTask, main, run_alone
 from deploy.demo.partners.settings import PartnerSettings
 from libs.common.config.settings import load
@@ -55,18 +57,29 @@ CLOSED_SEASON = Closure(date(2026, 3, 18), date(2026, 3, 20))
 """The closure of `deploy/demo/calendar.toml`."""
 
 
-def is_working_day(day: date) -> bool:
-    """No Saturday, no Sunday, not in the closed season; this warehouse works on public holidays."""
-    return day.weekday() < 5 and not CLOSED_SEASON.first <= day <= CLOSED_SEASON.last
+CLOSED_WEEKDAYS: Mapping[str | None, Set[int]] = {"saitama": frozenset(), "osaka": frozenset({6})}
+"""Of each warehouse; goods of several are sent from one that is closed on Saturdays and Sundays."""
 
 
-def next_working_day(day: date, count: int = 1) -> date:
+def is_working_day(day: date, warehouse: str | None = None) -> bool:
+    """Warehouses work on public holidays, and not in the closed season."""
+    closed = CLOSED_WEEKDAYS.get(warehouse, frozenset({5, 6}))
+    return day.weekday() not in closed and not CLOSED_SEASON.first <= day <= CLOSED_SEASON.last
+
+
+def next_working_day(day: date, count: int = 1, warehouse: str | None = None) -> date:
     """The `count`-th following day on which this warehouse works."""
     for _ in range(count):
         day += timedelta(days=1)
-        while not is_working_day(day):
+        while not is_working_day(day, warehouse):
             day += timedelta(days=1)
     return day
+
+
+def warehouse_of(order: ReplacementOrdered) -> str | None:
+    """The warehouse that all lines are of."""
+    names = {line.warehouse for line in order.lines}
+    return names.pop() if len(names) == 1 else None
 
 
 def fulfilment_events(
@@ -76,26 +89,29 @@ def fulfilment_events(
     at once, six delayed later, two late without notice, the rest as promised. Of several units one may be out of stock,
     or follow a day later in its own parcel.
     """
-    at = now + timedelta(minutes=rng.randint(10, 90))
-    day = _feasible(order.promised_ship_date, at, zone)
+    at, following = (
+        now + timedelta(minutes=rng.randint(10, 90)),
+        partial(next_working_day, warehouse=warehouse_of(order)),
+    )
+    day = _feasible(order, at, zone)
     chance = rng.random() if attempt == 1 else 1.0
     if chance < 0.08:
-        restock = next_working_day(day, rng.randint(3, 12)) if chance < 0.05 else None
+        restock = following(day, rng.randint(3, 12)) if chance < 0.05 else None
         return [
             ScheduledEvent(
                 at, f"rejected-{attempt}", _rejected(order, restock, None if restock else _other_variant(order))
             )
         ]
     if chance < 0.14:
-        day = next_working_day(day, rng.randint(1, 4))
+        day = following(day, rng.randint(1, 4))
     events = [ScheduledEvent(at, f"confirmed-{attempt}", _confirmed(order, day))]
     if 0.14 <= chance < 0.20:
-        late = next_working_day(day, rng.randint(2, 5))
+        late = following(day, rng.randint(2, 5))
         news_at = max(_local(day - timedelta(days=1), time(16), zone), at + timedelta(minutes=20))
         events.append(ScheduledEvent(news_at, f"delayed-{attempt}", _delayed(order, late)))
         day = late
     elif 0.20 <= chance < 0.22:
-        day = next_working_day(day)
+        day = following(day)
     leaves = max(_local(day, time(rng.randint(9, 11), rng.randrange(60)), zone), at + timedelta(minutes=30))
     pieces = sum(line.quantity for line in order.lines)
     if pieces > 1 and attempt == 1 and rng.random() < 0.6:
@@ -107,6 +123,7 @@ def _split_shipment(
     order: ReplacementOrdered, leaves: datetime, at: datetime, rng: random.Random, zone: ZoneInfo
 ) -> list[ScheduledEvent]:
     """One unit is out of stock, or ships the next day in its own parcel."""
+    following = partial(next_working_day, warehouse=warehouse_of(order))
     last = order.lines[-1]
     last_unit = (LineQuantity(line_id=last.line_id, quantity=1),)
     remaining = {line.line_id: line.quantity for line in order.lines}
@@ -114,13 +131,13 @@ def _split_shipment(
     others = tuple(LineQuantity(line_id=line, quantity=number) for line, number in remaining.items() if number)
     first = _shipped(order, leaves, rng, zone).model_copy(update={"lines": others, "shipment_id": "parcel-1"})
     if rng.random() < 0.4:
-        short = _rejected(order, next_working_day(leaves.astimezone(zone).date(), 3), None)
+        short = _rejected(order, following(leaves.astimezone(zone).date(), 3), None)
         short = short.model_copy(update={"lines": last_unit})
         return [
             ScheduledEvent(at + timedelta(minutes=5), "short-1", short),
             ScheduledEvent(leaves, "shipped-1", first),
         ]
-    next_day = _local(next_working_day(leaves.astimezone(zone).date()), time(10), zone)
+    next_day = _local(following(leaves.astimezone(zone).date()), time(10), zone)
     second = _shipped(order, next_day, rng, zone).model_copy(update={"lines": last_unit, "shipment_id": "parcel-2"})
     return [ScheduledEvent(leaves, "shipped-1", first), ScheduledEvent(next_day, "shipped-1-rest", second)]
 
@@ -182,11 +199,12 @@ def return_events(
     ]
 
 
-def _feasible(promised: date, at: datetime, zone: ZoneInfo) -> date:
+def _feasible(order: ReplacementOrdered, at: datetime, zone: ZoneInfo) -> date:
     """The promised day, unless it is past one o'clock of it."""
-    local = at.astimezone(zone)
-    today_or_next = local.date() if local.hour < 13 and is_working_day(local.date()) else next_working_day(local.date())
-    return max(promised, today_or_next)
+    local, warehouse = at.astimezone(zone), warehouse_of(order)
+    if local.hour < 13 and is_working_day(local.date(), warehouse):
+        return max(order.promised_ship_date, local.date())
+    return max(order.promised_ship_date, next_working_day(local.date(), warehouse=warehouse))
 
 
 def _confirmed(order: ReplacementOrdered, day: date) -> ReplacementConfirmed:
@@ -206,7 +224,7 @@ def _shipped(order: ReplacementOrdered, at: datetime, rng: random.Random, zone: 
         replacement_id=order.replacement_id,
         shipped_at=at,
         expected_delivery_date=arrives if rng.random() < 0.8 else None,
-        carrier="Demo Express",
+        carrier=carrier_of(warehouse_of(order)),
         tracking_number=f"RPL{str(order.replacement_id)[:8].upper()}",
     )
 
