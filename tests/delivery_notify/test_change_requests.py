@@ -300,10 +300,10 @@ def test_a_repeated_answer_with_another_ship_date_is_announced_with_it() -> None
     for given, day in (("accepted", LATER), ("declined", NEXT_FRIDAY)):
         driver = requested("address")
         answer(driver, given, day=day)
-        facts = answer(driver, given, day=LATER + timedelta(days=3), at=driver.now + HOUR)
-        assert [row.day for row in of(facts, PromiseMade)] == [LATER + timedelta(days=3)]
-        assert [notice.facts.ships_on for notice in notices_in(facts)] == [LATER + timedelta(days=3)]
-        assert reasons(answer(driver, given, day=LATER + timedelta(days=3), at=driver.now + HOUR)) == [
+        facts = answer(driver, given, day=LATER + timedelta(days=4), at=driver.now + HOUR)
+        assert [row.day for row in of(facts, PromiseMade)] == [LATER + timedelta(days=4)]
+        assert [notice.facts.ships_on for notice in notices_in(facts)] == [LATER + timedelta(days=4)]
+        assert reasons(answer(driver, given, day=LATER + timedelta(days=4), at=driver.now + HOUR)) == [
             "repeated_answer"
         ]
 

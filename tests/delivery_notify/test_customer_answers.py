@@ -34,7 +34,7 @@ from tests.delivery_notify.conversation_driver import (
 )
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-MAY = date(2027, 5, 3)
+MAY = date(2027, 5, 6)
 OSAKA = Address(name="山田 花子", postal_code="5300001", country="JP", city="大阪市", street="梅田 1-1")
 PREPAID = {"amount": {"amount": "7600", "currency": "JPY"}, "received_at": MONDAY}
 
@@ -171,6 +171,7 @@ def test_a_day_for_goods_without_a_date_is_passed_on_and_not_promised() -> None:
         (MONDAY.date() + MAX_DATE_AHEAD, None),
         (MONDAY.date() + MAX_DATE_AHEAD + DAY, "date_not_possible"),
         (None, "date_not_possible"),
+        (NEXT_FRIDAY + DAY, "date_closed"),  # a Saturday
     ],
 )
 def test_a_day_is_possible_from_the_promised_one_up_to_a_year(day: date | None, refusal: str | None) -> None:

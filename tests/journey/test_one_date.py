@@ -5,7 +5,6 @@ and the promise ledger (the API) are read as their readers see them. The parties
 on Tuesdays, the warehouse on Thursdays, the carrier on Sundays, and all of them in a closed season.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -32,6 +31,7 @@ from services.intake.desk.promised_dates import FULFILLED_BY, promised_dates
 from services.intake.domain.projections.issue_status import fold_status
 from services.returns.domain.context import CaseRules
 from tests.delivery_notify.rendered_notices import LINKS
+from tests.delivery_notify.written_days import written_days
 from tests.examples import examples
 from tests.journey.test_first_dates import FOUR_WEEKS, STEPS, Step, payload_of
 from tests.journey.two_services import TwoServices
@@ -43,22 +43,6 @@ SHOP, WAREHOUSE, CARRIER = (ShopCalendar(CALENDAR.zone, None, (closed,), [SEASON
 PARTIES = Calendars(BusinessHours(SHOP), {"default": BusinessHours(WAREHOUSE)}, {"default": BusinessHours(CARRIER)})
 RENDERER = Renderer(SHOP, LINKS, Shop("さきだし商店"))
 
-_MONTHS = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-]
-_ENGLISH = re.compile(rf"\b(\d{{1,2}}) ({'|'.join(_MONTHS)})\b")
-_JAPANESE = re.compile(r"(\d{1,2})月(\d{1,2})日")
 STARTS = st.integers(0, 7 * 24 - 1).map(lambda hours: TUESDAY + timedelta(hours=hours))
 """Times of the report, on any day of the week before the closed season."""
 _SHIP_KINDS = (NoticeKind.ISSUE_ACCEPTED, NoticeKind.REPLACEMENT_PROMISED, NoticeKind.REPLACEMENT_DELAYED)
@@ -132,10 +116,7 @@ def mail_days(notice: NoticeCreated, language: Language) -> set[tuple[int, int]]
     content = NoticeContent(
         notice.kind, notice.order_id, "Hanako", language, notice.facts, notice.issue_id, notice.due_at
     )
-    text = RENDERER.render(content).text
-    if language == Language.JA:
-        return {(int(month), int(day)) for month, day in _JAPANESE.findall(text)}
-    return {(_MONTHS.index(month) + 1, int(day)) for day, month in _ENGLISH.findall(text)}
+    return written_days(RENDERER.render(content).text, language)
 
 
 def party_of(notice: NoticeCreated) -> ShopCalendar:
@@ -197,7 +178,7 @@ def test_the_text_of_a_mail_shows_the_dates_of_the_ledger(steps: list[Step], sta
     last = surfaces_after(steps, start)
     for notice in last.left:
         for promise in notice.promises.announces:
-            for language in (Language.JA, Language.EN):
+            for language in Language:
                 assert (promise.day.month, promise.day.day) in mail_days(notice, language), (notice.kind, language)
 
 

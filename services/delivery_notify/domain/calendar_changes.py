@@ -1,6 +1,5 @@
 """A changed calendar: a date on a day that is closed now moves to the next open one, and the customer is notified."""
 
-from libs.common.decisions.shop_calendar import ShopCalendar
 from services.delivery_notify.domain.context import ConversationDecision
 from services.delivery_notify.domain.order_line import Line
 from services.delivery_notify.domain.promise_tracking import StatedDate, change_date
@@ -11,17 +10,15 @@ SOURCE = "calendar"
 
 
 def on_calendar_changed(decision: ConversationDecision) -> None:
-    calendars = decision.rules.calendars
     for line_id in [line.line_id for line in decision.state.lines]:
         for track in (SHIP, DELIVERY):
             line = decision.state.line(line_id)  # a moved ship date may have moved the delivery date
             if line is not None:
-                party = calendars.warehouse(line.warehouse) if track is SHIP else calendars.carrier(line.carrier)
-                _move_to_open_day(decision, track, line, party)
+                _move_to_open_day(decision, track, line)
 
 
-def _move_to_open_day(decision: ConversationDecision, track: PromiseTrack, line: Line, party: ShopCalendar) -> None:
-    promise = track.of(line)
+def _move_to_open_day(decision: ConversationDecision, track: PromiseTrack, line: Line) -> None:
+    promise, party = track.of(line), track.party(line, decision.rules)
     if promise.day is None or promise.day < decision.today or promise.updates_sent or party.is_open(promise.day):
         return
     stated_at = promise.promised_at or promise.changed_at or decision.now

@@ -14,10 +14,11 @@ from libs.common.events.envelope import Payload
 from libs.common.events.notices import ChangeSubject, DecidedBy, NoticeKind
 from libs.common.events.values import Address, Choice, Variant
 from services.delivery_notify.domain.context import ConversationDecision
-from services.delivery_notify.domain.conversation import ORDER_OPTIONS, Conversation, Question, QuestionStatus
+from services.delivery_notify.domain.conversation import ORDER_OPTIONS, Question, QuestionStatus
 from services.delivery_notify.domain.customer_answers import RequestedChange, record_decision
 from services.delivery_notify.domain.notice_creation import create_notice
 from services.delivery_notify.domain.notices import NO_PROMISE_NEWS, NoticeFacts, PromiseNews
+from services.delivery_notify.domain.promises import SHIP
 
 MAX_DATE_AHEAD = timedelta(days=365)
 """Maximum time from now to a date that a customer requests."""
@@ -133,8 +134,8 @@ def on_answer(decision: ConversationDecision, answer: CustomerAnswered) -> None:
     if question is None:
         decision.anomaly("answer_to_unknown_question", str(answer.choice_id))
         return
-    refusal = refusal_of(question, answer, decision.now, decision.rules.calendar) or _too_early(
-        decision.state, question, answer
+    refusal = refusal_of(question, answer, decision.now, decision.rules.calendar) or _not_possible(
+        decision, question, answer
     )
     if refusal:
         decision.ignore(refusal)
@@ -191,13 +192,17 @@ def _incomplete(answer: CustomerAnswered, today: date) -> str | None:
             return None if day and today < day <= today + MAX_DATE_AHEAD else "date_not_possible"
 
 
-def _too_early(conversation: Conversation, question: Question, answer: CustomerAnswered) -> str | None:
-    """A requested date must not be earlier than the promised one: that is the earliest possible."""
+def _not_possible(decision: ConversationDecision, question: Question, answer: CustomerAnswered) -> str | None:
+    """A requested date must not be earlier than the promised one, which is the earliest possible, and every warehouse
+    must be open on it."""
     if answer.choice is not Choice.CHANGE or answer.change is not ChangeSubject.DATE or not answer.requested_date:
         return None
-    lines = (line for line in conversation.lines if line.line_id in question.line_ids)
+    lines = [line for line in decision.state.lines if line.line_id in question.line_ids]
     days = [line.shipping.day for line in lines if line.shipping.day and not line.shipping.updates_sent]
-    return "date_not_possible" if days and answer.requested_date < max(days) else None
+    if days and answer.requested_date < max(days):
+        return "date_not_possible"
+    is_open = all(SHIP.party(line, decision.rules).is_open(answer.requested_date) for line in lines)
+    return None if is_open else "date_closed"
 
 
 def on_answer_deadline(decision: ConversationDecision, choice_id: UUID) -> None:

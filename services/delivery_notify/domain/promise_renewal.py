@@ -107,7 +107,8 @@ def move_delivery(
     delivery, rules = line.delivery, decision.rules
     unknown = unannounced and bool(delivery.ship_version) and delivery.ship_version == line.shipping.version - 1
     known_day = delivery.last_announced_date if unknown else delivery.day
-    day = stated or _deliverable(decision, line, known_day)
+    carrier = DELIVERY.party(line, rules)
+    day = carrier.next_open(stated) if stated else _deliverable(decision, line, known_day)
     if day is None or (day == delivery.day and not unknown):
         return line
     if day != delivery.day:
@@ -124,13 +125,13 @@ def _deliverable(decision: ConversationDecision, line: Line, day: date | None) -
     ship_day = line.shipping.day
     if day is None or ship_day is None or ship_day <= day:
         return day
-    return decision.rules.calendars.carrier(line.carrier).add_open_days(ship_day, decision.rules.transit_days)
+    return DELIVERY.party(line, decision.rules).add_open_days(ship_day, decision.rules.transit_days)
 
 
 def _ship_day(decision: ConversationDecision, line: Line) -> date:
     """The policy's ship date, before the delivery date while that can still be kept: it has its own deadline."""
     days, today = _renewals(SHIP, line, decision.rules), decision.today
-    warehouse = decision.rules.calendars.warehouse(line.warehouse)
+    warehouse = SHIP.party(line, decision.rules)
     day = warehouse.add_open_days(today, days[line.shipping.renewals])
     delivery = line.delivery
     if delivery.day is None or delivery.updates_sent or day < delivery.day or delivery.day <= today:
@@ -141,7 +142,7 @@ def _ship_day(decision: ConversationDecision, line: Line) -> date:
 def _delivery_day(decision: ConversationDecision, line: Line) -> date:
     """The policy's delivery date, counted from the ship date if that is to come, else from today."""
     rules = decision.rules
-    carrier = rules.calendars.carrier(line.carrier)
+    carrier = DELIVERY.party(line, rules)
     if line.open and line.shipping.day and line.shipping.day > decision.today:
         return carrier.add_open_days(line.shipping.day, rules.transit_days)
     days = rules.delivery_renewals or (1,)

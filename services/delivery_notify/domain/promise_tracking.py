@@ -31,11 +31,15 @@ class StatedDate:
     cause: str | None = None
 
 
-def change_date(decision: ConversationDecision, track: PromiseTrack, lines: Iterable[Line], stated: StatedDate) -> None:
-    """Promise these lines the stated date where it is newer than the present one, and announce what moved."""
+def change_date(decision: ConversationDecision, track: PromiseTrack, lines: Iterable[Line], asked: StatedDate) -> None:
+    """Promise these lines the stated date where it is newer than the present one, and announce what moved.
+
+    A day on which the line's warehouse or carrier is closed becomes its next open one, unless the shop itself announces
+    the date.
+    """
     changes: list[DateChange] = []
     for line in lines:
-        promise = track.of(line)
+        promise, stated = track.of(line), _on_open_day(decision, track, line, asked)
         if reason := _obsolete(track, line, stated, decision.today):
             decision.ignore(reason)
         elif promise.day and not promise.updates_sent and track.is_unchanged(stated.day, promise.day):
@@ -44,7 +48,13 @@ def change_date(decision: ConversationDecision, track: PromiseTrack, lines: Iter
                 decision.put_line(track.put(line, replace(promise, promised_at=stated.at)))
         else:
             changes.append(DateChange(line, _promise(decision, track, line, stated)))
-    announce(decision, track, changes, decision.rules.batching_delay, stated.cause)
+    announce(decision, track, changes, decision.rules.batching_delay, asked.cause)
+
+
+def _on_open_day(decision: ConversationDecision, track: PromiseTrack, line: Line, stated: StatedDate) -> StatedDate:
+    if track.first_surface and track.of(line).day is None:
+        return stated
+    return replace(stated, day=track.party(line, decision.rules).next_open(stated.day))
 
 
 def _promise(decision: ConversationDecision, track: PromiseTrack, line: Line, stated: StatedDate) -> Line:
@@ -84,7 +94,9 @@ def on_reopened(decision: ConversationDecision, open_before: Collection[str], so
     for line in lines:
         day, stated_at = line.shipping.day, line.shipping.promised_at or decision.now
         if day and day >= decision.today and line.shipping.unannounced:
-            again = _promise(decision, SHIP, line, StatedDate(day, stated_at, source))
+            again = _promise(
+                decision, SHIP, line, _on_open_day(decision, SHIP, line, StatedDate(day, stated_at, source))
+            )
             changes.append(DateChange(line, again))
     announce(decision, SHIP, changes, decision.rules.batching_delay, None)
     if overdue := [line for line in lines if line.shipping.day and line.shipping.notify_at is None]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 
 from libs.common.decisions.fast_replace import replace
+from libs.common.decisions.shop_calendar import ShopCalendar
 from libs.common.events.notices import NoticeKind, PromiseRef, PromiseSubject
 from libs.common.events.values import Choice
 from services.delivery_notify.domain.conversation import DELIVERY_OPTIONS, ORDER_OPTIONS
@@ -46,6 +47,12 @@ class PromiseTrack:
 
     def of(self, line: Line) -> TrackedPromise:
         return line.shipping if self.subject is PromiseSubject.LINE else line.delivery
+
+    def party(self, line: Line, rules: NotificationRules) -> ShopCalendar:
+        """Return the days of the party that has to act: the warehouse of the line, or its carrier."""
+        if self.subject is PromiseSubject.LINE:
+            return rules.calendars.warehouse(line.warehouse)
+        return rules.calendars.carrier(line.carrier)
 
     def put(self, line: Line, promise: TrackedPromise) -> Line:
         if self.subject is PromiseSubject.LINE:

@@ -59,7 +59,10 @@ def _names_another_day(decision: ConversationDecision, request: ChangeRequest, e
     day = event.promised_ship_date
     if day is None or day < decision.today or (event.answer is ChangeAnswer.ACCEPTED and request.gives_up_lines):
         return False
-    return any(line.open and line.shipping.day != day for line in lines_of(decision, request))
+    return any(
+        line.open and line.shipping.day != SHIP.party(line, decision.rules).next_open(day)
+        for line in lines_of(decision, request)
+    )
 
 
 def accept(decision: ConversationDecision, request: ChangeRequest, day: date | None = None) -> None:
@@ -118,10 +121,11 @@ def _notify_cancelled(decision: ConversationDecision, request: ChangeRequest) ->
     )
 
 
-def _promise(decision: ConversationDecision, request: ChangeRequest, day: date) -> PromiseNews:
-    """Promise this ship date for the lines that still ship, and return what the notice announces."""
+def _promise(decision: ConversationDecision, request: ChangeRequest, asked: date) -> PromiseNews:
+    """Promise this ship date, or the warehouse's next open day, for lines that still ship; return the announcement."""
     lines: list[Line] = []
     for line in lines_of(decision, request):
+        day = SHIP.party(line, decision.rules).next_open(asked)
         unchanged = line.shipping.day == day and not line.shipping.updates_sent
         if line.open and day >= decision.today and not unchanged:
             at = recorded_at(line.shipping, decision.now)
@@ -183,7 +187,8 @@ def decline(
 def _day_before(decision: ConversationDecision, request: ChangeRequest) -> date:
     """Return the ship date that the chosen one replaced, or the next open day where that has passed."""
     known = (line.shipping.last_announced_date for line in lines_of(decision, request) if line.open)
-    soonest = decision.rules.calendar.next_open(decision.today + timedelta(days=1))
+    tomorrow = decision.today + timedelta(days=1)
+    soonest = max(SHIP.party(line, decision.rules).next_open(tomorrow) for line in lines_of(decision, request))
     return max((day for day in known if day and day >= decision.today), default=soonest)
 
 

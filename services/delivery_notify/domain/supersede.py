@@ -91,6 +91,6 @@ def notice_line(line: Line, *, moved: bool = False, delivery_moved: bool = False
         line.stage_detail,
         line.line_id,
         None,
-        delivery.day,
+        None if delivery.updates_sent else delivery.day,
         delivery.last_announced_date if delivery_moved else None,
     )

@@ -65,7 +65,7 @@ class TemplateVariables:
             "date": partial(_date, language),
             "item": _item,
             "stage": partial(_stage, PHRASES[language]),
-            "items": phrases.join_items([_item(line) for line in facts.lines], language),
+            "items": phrases.join_items(_dated_items(content.kind, facts, language), language),
             "counted": phrases.join_items(_counted(facts.lines), language),
             "requested": PHRASES[language].requests.get(facts.plan or "", ""),
             "missing": [PHRASES[language].missing.get(name, name) for name in facts.missing],
@@ -110,6 +110,22 @@ class TemplateVariables:
             "options": [phrases.option_label(option, facts.alternatives, language) for option in facts.options],
             "choice_note": phrases.choice_note(facts.answer_by, facts.default, self.calendar.zone, language),
         }
+
+
+SHIP_DATE_KINDS = frozenset({NoticeKind.ORDER_DELAYED, NoticeKind.ORDER_EARLY, NoticeKind.ORDER_DATED})
+
+
+def _dated_items(kind: NoticeKind, facts: NoticeFacts, language: Language) -> list[str]:
+    """Return the items, each with those of its dates that the rest of the text does not show: `day` is the last one."""
+    of_answer = facts.ships_on is not None and kind in (NoticeKind.CHANGE_ACCEPTED, NoticeKind.CHANGE_DECLINED)
+    day = facts.ships_on if of_answer else facts.day
+    items: list[str] = []
+    for line in facts.lines:
+        is_dated, is_delivery = kind in SHIP_DATE_KINDS or of_answer, kind == NoticeKind.DELIVERY_DELAYED
+        ships = line.ship_date if is_dated and line.ship_date != day else None
+        arrives = line.delivery_date if kind in SHIP_DATE_KINDS or (is_delivery and line.delivery_date != day) else None
+        items.append(phrases.dated_item(_item(line), ships, arrives, language))
+    return items
 
 
 def _dates(facts: NoticeFacts, language: Language) -> dict[str, str]:

@@ -38,7 +38,7 @@ class ChoicePage:
     calendar: ShopCalendar
 
 
-INCOMPLETE = ("date_not_possible", "item_missing", "variant_missing", "address_missing", "not_an_option")
+INCOMPLETE = ("date_not_possible", "date_closed", "item_missing", "variant_missing", "address_missing", "not_an_option")
 """Refusals that the customer can correct in the form."""
 
 

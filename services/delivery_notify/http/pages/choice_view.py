@@ -100,7 +100,7 @@ def _rows(view: ChoiceView, calendar: ShopCalendar) -> list[tuple[str, str]]:
     items = [phrases.item_with_quantity(line.name, line.quantity) for line in facts.lines]
     rows = [("choice.order", view.order_id)]
     rows += [("choice.items", phrases.join_items(items, view.language))] if items else []
-    rows += [(label, phrases.localized_date(day, view.language)) for label, day in _dates(view) if day]
+    rows += [(label, phrases.localized_date(day, view.language)) for label, day in shown_dates(view) if day]
     if question.answer and question.change is None:
         rows.append(("choice.your_answer", phrases.PHRASES[view.language].options[question.answer]))
     if view.request and view.request.answer_by and not view.request.is_promised:
@@ -113,7 +113,8 @@ NOT_SHIPPING = "not_shipping"
 """Cause of a choice about stock that is there and does not leave."""
 
 
-def _dates(view: ChoiceView) -> list[tuple[str, date | None]]:
+def shown_dates(view: ChoiceView) -> list[tuple[str, date | None]]:
+    """Return the keys of labels with the dates of the page; None for one that it does not show."""
     question, facts = view.question, view.facts
     about_issue = question.issue_id is not None
     overdue = facts.next_update_by is not None and not about_issue

@@ -25,6 +25,7 @@ class Phrases:
     `points` and `ordinal` have one text per plural form of the language (CLDR). `thanks` is the closing line of the
     `first` order, of a `counted` one and of another, `_after` where the last purchase is known. `reported` is what the
     customer reported, as part of the `apology`; its items are written by `reported_item` and joined by `reported_join`.
+    `dated_item` writes an item with dates of its own, `ships` and `arrives`, where they are not those of the notice.
     `why_advertised` and `unsubscribe` end every message that needs consent.
     """
 
@@ -52,6 +53,7 @@ class Phrases:
     reported_unnamed: str
     patience: str
     join: str
+    dated_item: Mapping[str, str]
     greeting: Mapping[str, str]
     points: Mapping[str, str]
     ordinal: Mapping[str, str]
@@ -158,6 +160,17 @@ def group_subject(count: int, language: Language) -> str:
 def counted_item(name: str, quantity: int) -> str:
     """Return the item with its quantity, also for one, for notices that must state it."""
     return f"{name} × {quantity}"
+
+
+def dated_item(item: str, ships: date | None, arrives: date | None, language: Language) -> str:
+    """Return the item with these dates; the item alone without any."""
+    texts = PHRASES[language].dated_item
+    dates = [
+        texts[name].format(day=localized_date(day, language))
+        for name, day in (("ships", ships), ("arrives", arrives))
+        if day
+    ]
+    return texts["item"].format(item=item, dates=texts["join"].join(dates)) if dates else item
 
 
 def join_items(items: list[str], language: Language) -> str:
