@@ -143,7 +143,7 @@ def shown(story: Story) -> list[tuple[NoticeCreated, Calendars]]:
     return [each for each in story.judged if each[0].notice_id not in story.driver.withdrawn_unsent]
 
 
-def told_days(story: Story) -> dict[tuple[str, str], date]:
+def known_days(story: Story) -> dict[tuple[str, str], date]:
     """The newest date of each promise that the customer was given: by a mail, the shop itself, or the choice page."""
     sent = {
         (ref.subject, ref.subject_id, ref.version)
@@ -210,7 +210,7 @@ def test_after_a_change_of_the_calendar_no_date_stands_on_a_closed_day_and_the_c
     story.act(("close", party, first, days))
     story.driver.advance_to(story.driver.now + RULES.batching_delay)
     story.note()
-    told, rules = told_days(story), story.driver.rules
+    known, rules = known_days(story), story.driver.rules
     for each in story.driver.conversation.lines:
         for track in (SHIP, DELIVERY):
             promise = track.of(each)
@@ -218,4 +218,4 @@ def test_after_a_change_of_the_calendar_no_date_stands_on_a_closed_day_and_the_c
                 continue
             if promise.day >= rules.calendar.day(story.driver.now):
                 assert track.party(each, rules).is_open(promise.day), (story, track.subject)
-                assert told.get((track.subject, each.line_id), promise.day) == promise.day, (story, track.subject)
+                assert known.get((track.subject, each.line_id), promise.day) == promise.day, (story, track.subject)
