@@ -57,7 +57,7 @@ class LatenessWarningRow(BaseModel):
     order_ids: list[str]
 
 
-class Forecast(BaseModel):
+class LatenessForecast(BaseModel):
     level: float
     parties: list[ForecastRow]
     warnings: list[LatenessWarningRow]
@@ -72,7 +72,7 @@ class PromiseFigures:
 
     answers: bool
     groups: Mapping[tuple[str, str], Sequence[AccuracyRow]]
-    forecast: Forecast | None = None
+    forecast: LatenessForecast | None = None
 
     @property
     def has_outcomes(self) -> bool:
@@ -96,10 +96,10 @@ async def read_promise_figures(client: DeadLetterClient, first: date, last: date
     return PromiseFigures(True, groups, await forecast)
 
 
-async def _read_forecast(client: DeadLetterClient) -> Forecast | None:
+async def _read_forecast(client: DeadLetterClient) -> LatenessForecast | None:
     """Return the forecast; None if delivery_notify does not answer with one."""
     try:
-        return Forecast.model_validate(await client.read(OWNER, "/v1/promises/forecast", "parties"))
+        return LatenessForecast.model_validate(await client.read(OWNER, "/v1/promises/forecast", "parties"))
     except (OpsUnreachableError, ValidationError):
         return None
 
