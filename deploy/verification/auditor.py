@@ -14,6 +14,7 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from deploy.verification import (
+    checks_boxes,
     checks_corrections,
     checks_customer,
     checks_events,
@@ -43,7 +44,7 @@ CHECKS: dict[str, Check] = {
     "personal_data": checks_customer.personal_data,
     "refunded_within_paid": checks_money.refunded_within_paid,
     "delivery_counts_once": checks_money.delivery_counts_once,
-    "counted_goods": checks_money.counted_goods,
+    "counted_goods": checks_boxes.counted_goods,
     "counted_money": checks_money.counted_money,
     "corrections_count": checks_corrections.corrections_count,
 }
@@ -84,7 +85,8 @@ SERVICE_QUERIES = {
     "returns": {
         "kept_counts": """SELECT count_id, issue_id, from_issue, matched_at, settled_at,
             body ->> 'received_at' AS received_at,
-            (SELECT sum((l ->> 'quantity')::int) FROM jsonb_path_query(body, '$.lines[*]') l) AS units
+            (SELECT sum((l ->> 'quantity')::int) FROM jsonb_path_query(body, '$.lines[*]') l) AS units,
+            (SELECT array_agg(i #>> '{}') FROM jsonb_path_query(body, '$.lines[*].issue_id') i) AS named_issues
             FROM kept_counts""",
         "early_counts": """SELECT data ->> 'received_at' AS received_at,
             (SELECT sum((l ->> 'quantity')::int) FROM jsonb_path_query(data, '$.lines[*]') l) AS units

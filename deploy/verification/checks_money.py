@@ -1,6 +1,4 @@
-"""Checks on money and counts: refunds within the payment, distinct deliveries, counted boxes and payments
-(invariants 13 to 15).
-"""
+"""Checks on money: refunds within the payment, distinct deliveries, counted payments (invariants 13 to 15)."""
 
 import json
 from collections import Counter, defaultdict
@@ -8,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
-from deploy.verification.evidence import Fact, History, parse_time
+from deploy.verification.evidence import Fact, History
 from deploy.verification.order_versions import OrderStatement, line_versions
 from deploy.verification.verdict import InsufficientDataError, Violation, violation
 
@@ -163,72 +161,6 @@ def _stating(lines: Mapping[str, Sequence[OrderStatement]]) -> list[Fact]:
 def _delivered_value(line: Mapping[str, Any], arrived: int) -> Decimal:
     quantity = int(line["quantity"])
     return max(_line_paid(line), Decimal(0)) * min(arrived, quantity) / quantity if quantity > 0 else Decimal(0)
-
-
-def counted_goods(history: History) -> Iterator[Violation]:
-    """Every unit that a warehouse counted was counted by a case, or is kept and shown to staff.
-
-    A count for a case that waits for its address is kept with the other events of the case, until they are applied.
-    """
-    kept = history.database("returns").rows("kept_counts")
-    taken: Counter[object] = Counter()
-    for fact in history.of("issue.item_received"):
-        taken[_time(fact.data.get("received_at"))] += _units(fact)
-    for row in kept:
-        if row.get("matched_at") is None:
-            taken[_time(row.get("received_at"))] += int(row.get("units") or 0)
-    for row in history.database("returns").rows("early_counts"):
-        taken[_time(row.get("received_at"))] += int(row.get("units") or 0)
-    counted: defaultdict[object, list[Fact]] = defaultdict(list)
-    for fact in _first_counts(history).values():
-        counted[_time(fact.data.get("received_at"))].append(fact)
-    for at, facts in counted.items():
-        if taken[at] < sum(map(_units, facts)):
-            yield violation(f"issue {facts[0].issue or 'unknown'}: a counted box is in no case and not kept", *facts)
-    shown = {fact.data.get("thing") for fact in history.of("anomaly.detected")}
-    for row in kept:
-        is_waiting = not (row.get("matched_at") or row.get("settled_at") or row.get("from_issue"))
-        boxes = counted.get(_time(row.get("received_at")))
-        if is_waiting and boxes and f"count:{row['count_id']}" not in shown:
-            yield violation(f"count {row['count_id']}: a kept box is shown to nobody", *boxes)
-    yield from _reused_receipts(history)
-
-
-def _reused_receipts(history: History) -> Iterator[Violation]:
-    """A receipt id that is used again for other units is counted by the case that it names, or shown to staff."""
-    shown = {fact.data["event_id"] for fact in history.of("anomaly.detected", "issue.anomaly_detected")}
-    waiting = {_time(row.get("received_at")) for row in history.database("returns").rows("early_counts")}
-    first = _first_counts(history)
-    for fact in history.of("item.received"):
-        other, at = first[_receipt(fact)], _time(fact.data.get("received_at"))
-        if _units(fact) == _units(other) or fact.identity[1] in shown or at in waiting:
-            continue
-        in_case = history.about(fact.issue, "issue.item_received") if fact.issue != other.issue else []
-        if not any(_time(each.data["received_at"]) == at for each in in_case):
-            yield violation(f"receipt {fact.data.get('receipt_id')}: used again for other units, unseen", other, fact)
-
-
-def _first_counts(history: History) -> dict[str, Fact]:
-    """Counts by identity, each as it was published first."""
-    found: dict[str, Fact] = {}
-    for fact in history.of("item.received"):
-        found.setdefault(_receipt(fact), fact)
-    return found
-
-
-def _time(text: str | None) -> object:
-    return parse_time(text) if text else None
-
-
-def _units(fact: Fact) -> int:
-    return sum(int(line["quantity"]) for line in fact.data["lines"])
-
-
-def _receipt(fact: Fact) -> str:
-    """The identity of a count: its own, or equal lines at an equal time."""
-    return str(
-        fact.data.get("receipt_id") or json.dumps([fact.issue, fact.data["lines"], fact.data.get("received_at")])
-    )
 
 
 def counted_money(history: History) -> Iterator[Violation]:

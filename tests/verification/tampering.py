@@ -53,6 +53,25 @@ def _kept_and_unseen(story: HistoryBuilder) -> HistoryBuilder:
     return in_database("returns", "kept_counts", row)(_box_without_papers(story))
 
 
+def _counted_for_another(**line: str) -> Tamper:
+    """The box is for another customer, by its line."""
+
+    def tamper(story: HistoryBuilder) -> HistoryBuilder:
+        return story.with_data("item.received", lines=[{**LINE, **line}])
+
+    return tamper
+
+
+def _part(story: HistoryBuilder, **row: Any) -> HistoryBuilder:
+    part = {"count_id": "gate-3/1", "from_issue": ISSUE, "units": 1, "received_at": START.isoformat(), **row}
+    return in_database("returns", "kept_counts", part)(_box_without_papers(story))
+
+
+def _kept_beside_its_case(story: HistoryBuilder) -> HistoryBuilder:
+    story = _part(story, issue_id=OTHER, named_issues=[OTHER, ISSUE])
+    return with_event(story, "anomalies", "anomaly.detected", 151.1, thing="count:gate-3/1", event_id="e-box")
+
+
 def _paid_unasked(story: HistoryBuilder) -> HistoryBuilder:
     paid = {"refund_id": "nobodys", "amount": {"amount": "1000", "currency": "JPY"}, "completed_at": START.isoformat()}
     return with_event(story, "payment.events", "refund.completed", 151, issue_id=ISSUE, **paid)
@@ -294,6 +313,10 @@ TAMPERED: list[tuple[str, str, Tamper]] = [
     ("counted_goods", "the second of two boxes", _second_box),
     ("counted_goods", "a box without papers", _box_without_papers),
     ("counted_goods", "a kept box that is shown to nobody", _kept_and_unseen),
+    ("counted_goods", "a part for an issue without a case, shown to nobody", lambda s: _part(s, issue_id=OTHER)),
+    ("counted_goods", "a box that waits beside its case", _kept_beside_its_case),
+    ("counted_goods", "units of another issue", _counted_for_another(issue_id=OTHER)),
+    ("counted_goods", "units of another order", _counted_for_another(order_id="S2")),
     ("counted_money", "a payment that nobody asked for, unseen", _paid_unasked),
     ("personal_data", "people in intake", _bookkeeping("intake", {"order_contacts": 1, "issues": 1})),
     ("personal_data", "people in two tables", _bookkeeping("returns", {"order_snapshots": 1, "cases": 3})),

@@ -43,7 +43,8 @@ class Anomaly:
     """An event that should not have occurred. `reason` is a metric label; `detail` holds ids, no personal data.
 
     It becomes work of staff, once per `thing` (`kind:id`; without one, per `detail`), unless `is_shown`: a review, an
-    event of its issue or the answer to its caller says the same.
+    event of its issue or the answer to its caller says the same. `kept` is the partner's report that it is about, where
+    a timer or a command only brings it.
     """
 
     reason: str
@@ -51,6 +52,7 @@ class Anomaly:
     thing: str = ""
     order_id: str | None = None
     is_shown: bool = False
+    kept: Payload | None = None
 
 
 class Record:

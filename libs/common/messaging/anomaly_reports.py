@@ -10,6 +10,7 @@ from typing import Any
 
 from libs.common.decisions.facts import Anomaly, TimerFired
 from libs.common.events.anomalies import AnomalyDetected, ReportedField, anomaly_cause
+from libs.common.events.envelope import Payload
 from libs.common.events.registry import AnyEvent
 
 REPORTED_FIELDS = (
@@ -27,7 +28,10 @@ MAX_VALUE = 400
 
 def anomaly_report(service: str, anomaly: Anomaly, event: AnyEvent, now: datetime) -> AnomalyDetected:
     """Return an anomaly as an event; without a thing or a detail, each event is a cause of its own."""
-    data = event.data
+    data = anomaly.kept or event.data
+    reported_by, event_id = event.source, event.id
+    if anomaly.kept:  # kept without its envelope, and a partner's topic has one author
+        reported_by, event_id = f"/{data.TOPIC.name.partition('.')[0]}", anomaly.thing
     thing = anomaly.thing or anomaly.detail or f"event:{event.source} {event.id}"
     return AnomalyDetected(
         cause=anomaly_cause(service, anomaly.reason, thing),
@@ -37,18 +41,18 @@ def anomaly_report(service: str, anomaly: Anomaly, event: AnyEvent, now: datetim
         detail=anomaly.detail[:MAX_VALUE] or None,
         issue_id=getattr(data, "issue_id", None),
         order_id=(getattr(data, "order_id", None) or anomaly.order_id or "")[:128] or None,
-        reported_by=event.source[:100],
-        event_type=event.type[:100],
-        event_id=event.id[:200],
-        reported=tuple(_reported(event)),
+        reported_by=reported_by[:100],
+        event_type=data.TYPE[:100],
+        event_id=event_id[:200],
+        reported=tuple(_reported(data)),
         detected_at=now,
     )
 
 
-def _reported(event: AnyEvent) -> Iterator[ReportedField]:
+def _reported(data: Payload) -> Iterator[ReportedField]:
     found: dict[str, list[str]] = {}
-    _collect(event.data.model_dump(mode="json", exclude_none=True), found)
-    is_timer = isinstance(event.data, TimerFired)
+    _collect(data.model_dump(mode="json", exclude_none=True), found)
+    is_timer = isinstance(data, TimerFired)
     for name in REPORTED_FIELDS:
         if name in found and (name in _OF_TIMERS) == is_timer:
             yield ReportedField(field=name, value=", ".join(found[name])[:MAX_VALUE])

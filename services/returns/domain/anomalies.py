@@ -59,7 +59,8 @@ def detected_anomalies(
     case: Case, customer: CustomerContext, event: AnyEvent, facts: Iterable[Fact], now: datetime
 ) -> list[IssueAnomalyDetected]:
     """Return the anomalies among these facts as events for the desk, each of them once."""
-    found = dict.fromkeys(fact.reason for fact in facts if type(fact) is Anomaly and fact.reason not in REVIEWED)
+    anomalies = [fact for fact in facts if type(fact) is Anomaly and not fact.kept]
+    found = dict.fromkeys(fact.reason for fact in anomalies if fact.reason not in REVIEWED)
     if not found:
         return []
     report = _report(customer, event)

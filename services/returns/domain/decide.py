@@ -112,7 +112,9 @@ def _timer_fired(decision: CaseDecision, fired: TimerFired) -> None:
         return  # the order is compared with the case after every event
     count_id, key = count_of_timer(fired.name), early_event_of_timer(fired.name)
     ships_first = decision.case.plan.ship_on is ShipOn.ACCEPTED
-    if (key or (count_id and ships_first)) and decision.case.address_due_at:
+    kept = decision.customer.kept_counts.get(count_id) if count_id else None
+    waits_elsewhere = bool(kept and kept_boxes.is_waiting_part(decision.case, kept))
+    if (key or (count_id and ships_first and not waits_elsewhere)) and decision.case.address_due_at:
         _postpone(decision, fired, decision.case.address_due_at)
         return
     if count_id:

@@ -29,7 +29,7 @@ from services.returns.domain.context import CaseRules, CaseState
 from services.returns.domain.ledger_decisions import OrderEventArrived, order_of
 from services.returns.domain.state.case import Case
 from services.returns.domain.state.case_status import CLOSED_STATUSES, case_status
-from services.returns.domain.state.count_ids import former_kept_id
+from services.returns.domain.state.count_ids import former_kept_id, kept_id
 from services.returns.domain.state.early_events import EventKept, early_event_of_timer
 from services.returns.domain.state.exposure import UNKNOWN_CUSTOMER, has_follow_up_issue
 from services.returns.domain.state.kept_counts import CountKept, CountMatched, count_of_timer
@@ -130,7 +130,7 @@ class Cases:
         contexts = await load_contexts(conn, {**known, **new}, new, changing)
         reported_again = await self._find_follow_ups(conn, cases, events)
         without_case = [event for event in events if self.key_of(event) not in cases]
-        counts = {_kept_count_of(event) for event in events} | {_former_kept_id(event) for event in without_case}
+        counts = {_kept_count_of(event) for event in events} | {id_ for each in without_case for id_ in _kept_ids(each)}
         kept = await self.counts.load(conn, [count for count in counts if count])
         early = await early_events.load_events(conn, [wanted for event in events if (wanted := _early_event_of(event))])
         stated = {number for event in (*events, *early.values()) if (number := stated_number(event.data))}
@@ -264,9 +264,10 @@ def _kept_count_of(event: AnyEvent) -> str | None:
     return event.data.count_id if isinstance(event.data, AssignCount | SettleCount | CountStaffDecided) else None
 
 
-def _former_kept_id(event: AnyEvent) -> str | None:
-    """Return the id under which an earlier release may have kept this count."""
-    return former_kept_id(event.data) if isinstance(event.data, ItemReceived | ItemInspected) else None
+def _kept_ids(event: AnyEvent) -> tuple[str | None, ...]:
+    """Return the ids under which this count is kept, or an earlier release kept it."""
+    data = event.data
+    return (kept_id(data), former_kept_id(data)) if isinstance(data, ItemReceived | ItemInspected) else ()
 
 
 def _early_event_of(event: AnyEvent) -> tuple[str, str] | None:

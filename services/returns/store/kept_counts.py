@@ -24,6 +24,7 @@ from services.returns.domain.state.kept_counts import (
     CountSettled,
     KeptCount,
     count_timer,
+    issue_of_box,
     issues_named,
     marks_of,
     match_count,
@@ -54,26 +55,33 @@ _WAKE = """
         coalesce((SELECT max(t.trace) FROM timers t WHERE t.aggregate = 'cases' AND t.key = $1), $4)
     ON CONFLICT (aggregate, key, name) DO NOTHING"""
 _FOR_NEW_CASES = """
-    SELECT count_id, issue_id FROM kept_counts WHERE matched_at IS NULL AND settled_at IS NULL AND issue_id = ANY($1)
-    ORDER BY kept_at, coalesce(body ->> 'received_at', body ->> 'inspected_at')"""
+    SELECT k.count_id, opened.issue_id FROM unnest($1::text[]) AS opened (issue_id) JOIN kept_counts k
+      ON (k.issue_id = opened.issue_id OR jsonb_path_query_array(k.body, '$.lines[*].issue_id') ? opened.issue_id)
+     AND k.matched_at IS NULL AND k.settled_at IS NULL
+    ORDER BY k.kept_at, coalesce(k.body ->> 'received_at', k.body ->> 'inspected_at')"""
 _OF_NEW_ORDERS = """
-    SELECT count_id, body, kept_at FROM kept_counts
-    WHERE matched_at IS NULL AND settled_at IS NULL AND issue_id IS NULL AND order_id = ANY($1)
+    SELECT count_id, body, from_issue::uuid FROM kept_counts
+    WHERE (order_id = ANY($1) OR jsonb_path_query_array(body, '$.lines[*].order_id') ?| $1)
+      AND matched_at IS NULL AND settled_at IS NULL AND issue_id IS NULL
     ORDER BY kept_at, coalesce(body ->> 'received_at', body ->> 'inspected_at')"""
 # An inspection names the count of its box, which may have found its case later than the inspection came.
 _INSPECTIONS = """
     SELECT count_id, body FROM kept_counts
-    WHERE matched_at IS NULL AND settled_at IS NULL AND left(body ->> 'receipt_id', 100) = ANY($1)
+    WHERE matched_at IS NULL AND settled_at IS NULL AND left(body ->> 'receipt_id', 100) COLLATE "C" = ANY($1)
       AND body ->> 'inspected_at' IS NOT NULL
     ORDER BY kept_at"""
-# Parts of a box that cases took or that wait: they name all its cases, closed ones too.
+# Parts of a box that cases took or that wait: they name all its cases, closed ones too. Their ids are that of the box,
+# or begin with it and a slash, which sorts before a zero.
 _PARTS = """
     SELECT body ->> 'receipt_id' AS receipt_id, issue_id, from_issue,
            matched_at IS NULL AND settled_at IS NULL AS is_open
-    FROM kept_counts WHERE body ->> 'receipt_id' LIKE $1 AND body ->> 'received_at' IS NOT NULL"""
+    FROM kept_counts
+    WHERE left(body ->> 'receipt_id', 100) COLLATE "C" >= $1
+      AND left(body ->> 'receipt_id', 100) COLLATE "C" < $1 || '0'
+      AND body ->> 'received_at' IS NOT NULL"""
 # Locked, because two cases may be asked to take one count at the same time.
 _LOAD = """
-    SELECT count_id, body, is_last_choice, settled_at IS NOT NULL AS is_settled,
+    SELECT count_id, body, from_issue::uuid, is_last_choice, settled_at IS NOT NULL AS is_settled,
            CASE WHEN matched_at IS NOT NULL THEN issue_id::uuid END AS taken_by
     FROM kept_counts WHERE count_id = ANY($1) ORDER BY count_id FOR UPDATE"""
 _SETTLED = """
@@ -128,11 +136,11 @@ class KeptCounts:
         named = [(row["count_id"], row["issue_id"]) for row in await conn.fetch(_FOR_NEW_CASES, list(opened))]
         orders = sorted({case.order_id for case in opened.values()})
         for row in await conn.fetch(_OF_NEW_ORDERS, orders):
-            found = await self._find_case(conn, _COUNT.validate_json(row["body"]))
+            found = await self._find_case(conn, _COUNT.validate_json(row["body"]), row["from_issue"])
             if found and str(found.issue_id) in opened:
                 await conn.execute(_ASSIGN, row["count_id"], str(found.issue_id), False)
                 named.append((row["count_id"], str(found.issue_id)))
-        for number, (count_id, issue_id) in enumerate(named):
+        for number, (count_id, issue_id) in enumerate(dict.fromkeys(named)):
             case = opened[issue_id]
             due_at = case.at + AFTER_EARLY_EVENTS + timedelta(microseconds=number)
             await conn.execute(_WAKE, issue_id, count_timer(count_id), due_at, case.trace)
@@ -146,33 +154,40 @@ class KeptCounts:
                 await conn.execute(_WAKE, str(found.issue_id), count_timer(row["count_id"]), matched.at, matched.trace)
 
     async def _keep(self, conn: Connection, record: CountKept) -> None:
-        issues, orders = issues_named(record.count), orders_named(record.count)
-        issue_id, order_id = (next(iter(sorted(map(str, issues))), None), next(iter(sorted(orders)), None))
-        body = record.count.model_dump_json(exclude_none=True)
-        from_issue = str(record.from_issue) if record.from_issue else None
+        """Keep a count, and wake the case that it fits; without one, the case that handed it on counts or shows it."""
+        count, sender = record.count, record.from_issue
+        issues, orders = issues_named(count) - {sender}, orders_named(count)
+        # What only the box or its slip names is in these columns; the lines are searched in the body.
+        of_box = {issue_of_box(count)} & issues
+        issue_id, order_id = _first(of_box or issues), _first({getattr(count, "order_id", None)} & orders or orders)
+        body, from_issue = count.model_dump_json(exclude_none=True), str(sender) if sender else None
         status = await conn.execute(_KEEP, record.count_id, issue_id, order_id, body, record.at, from_issue)
         if status.endswith(" 0"):
             return  # the same count again
-        found = await self._find_case(conn, record.count, record.from_issue)
-        target = found.issue_id if found else record.from_issue
-        if target:
+        found = await self._find_case(conn, count, sender)
+        if found or (sender and not record.is_named):
+            target = found.issue_id if found else sender
             await conn.execute(_ASSIGN, record.count_id, str(target), found is None)
-            await conn.execute(_WAKE, str(target), count_timer(record.count_id), record.at, record.trace)
+        if wakes := found.issue_id if found else sender:
+            await conn.execute(_WAKE, str(wakes), count_timer(record.count_id), record.at, record.trace)
 
     async def _find_case(self, conn: Connection, count: Count, beside: UUID | None = None) -> Case | None:
-        marks = [f"%{_escaped(mark)}%" for mark in marks_of(count)]
-        issues = [str(issue) for issue in issues_named(count)]
+        named = issues_named(count)
+        issues = [str(issue) for issue in named]
         if isinstance(count, ItemInspected) and count.receipt_id and not issues:
             parts = await self._find_parts(conn, count.receipt_id)
             if any(part["is_open"] for part in parts):
                 return None  # once its case takes that part, the inspection is matched again
             issues = [issue for part in parts for issue in (part["issue_id"], part["from_issue"]) if issue]
-        rows = await conn.fetch(_CANDIDATES, issues, list(orders_named(count)), marks)
+        is_named = bool(named - {beside})  # weaker marks may be those of another customer
+        orders = [] if is_named else list(orders_named(count))
+        marks = [] if is_named else [f"%{_escaped(mark)}%" for mark in marks_of(count)]
+        rows = await conn.fetch(_CANDIDATES, issues, orders, marks)
         cases: list[Case] = [CASE_DOCUMENT.validate_json(row["body"]) for row in rows]
         return match_count(count, cases, beside)
 
     async def _find_parts(self, conn: Connection, box: str) -> list[Any]:
-        rows = await conn.fetch(_PARTS, f"{_escaped(box[:MAX_GIVEN])}%")
+        rows = await conn.fetch(_PARTS, box[:MAX_GIVEN])
         return [row for row in rows if is_part_of(row["receipt_id"], box)]
 
 
@@ -184,12 +199,16 @@ def _names(count: Count) -> set[str]:
 
 def _kept_count(row: Any) -> KeptCount:
     count = _COUNT.validate_json(row["body"])
-    return KeptCount(count, row["is_last_choice"], row["taken_by"], row["is_settled"])
+    return KeptCount(count, row["from_issue"], row["is_last_choice"], row["taken_by"], row["is_settled"])
 
 
 async def lock_issues(conn: Connection, issues: Collection[str]) -> None:
     """Lock these issues, whether or not they have cases, for what is kept for a case that is not open yet."""
     await conn.execute(_LOCK, sorted(issues))
+
+
+def _first(names: Collection[object]) -> str | None:
+    return min(map(str, names), default=None)
 
 
 def _escaped(mark: str) -> str:

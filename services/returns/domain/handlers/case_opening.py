@@ -3,7 +3,7 @@
 from datetime import datetime
 from decimal import Decimal
 
-from libs.common.decisions.facts import Anomaly, Facts
+from libs.common.decisions.facts import Anomaly, Facts, Ignored
 from libs.common.events.carrier import ParcelScanned
 from libs.common.events.issues import IssueAccepted, IssueCollectionWindowChosen, IssueStaffDecided
 from libs.common.events.registry import AnyEvent
@@ -68,6 +68,9 @@ def facts_without_case(customer: CustomerContext, event: AnyEvent, now: datetime
         return staff_decisions.without_case(data, now)
     if type(data) is ItemReceived or type(data) is ItemInspected:
         number = _id_of_count(customer, data)
+        kept = customer.kept_counts.get(number)
+        if kept and not kept.is_open:
+            return (Ignored("duplicate"),)
         about = f"issue {data.issue_id}" if data.issue_id else f"count {number}"
         return (CountKept(number, data, now), Anomaly("count_without_case", about, thing=count_thing(number)))
     issue_id = getattr(data, "issue_id", None)

@@ -6,6 +6,8 @@ collection is recorded, in parts, with surplus units, or with another article.
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
+from uuid import UUID
 
 from libs.common.decisions.fast_replace import replace
 from libs.common.decisions.ids import derived_id
@@ -17,7 +19,7 @@ from libs.common.events.warehouse import ItemInspected, ItemReceived, ItemReturn
 from services.returns.domain.context import CaseDecision
 from services.returns.domain.state.case import Case
 from services.returns.domain.state.count_ids import content_mark, count_id, kept_id, part_id
-from services.returns.domain.state.counted_lines import is_of_another_issue, named_line
+from services.returns.domain.state.counted_lines import Destination, destination, is_of_another_issue, named_line
 from services.returns.domain.state.inbound_leg import MISMATCHES, InboundStatus, OtherItem
 from services.returns.domain.state.kept_counts import CountKept
 from services.returns.domain.state.line_quantities import add_counts, missing, to_lines
@@ -28,20 +30,29 @@ from services.returns.policy.movements import CollectOn
 NOT_EXPECTING = (InboundStatus.WAIVED, InboundStatus.CANCELLED, InboundStatus.INSPECTED)
 
 
-def received(decision: CaseDecision, event: ItemReceived, *, is_last_choice: bool = False) -> None:
-    """Count units: the reported ones, a replacement that came back, other articles, and units of another issue.
+def received(decision: CaseDecision, event: ItemReceived) -> None:
+    """Count units of a box that names this case: the reported ones, a replacement that came back, other articles.
 
-    Units of another issue are handed on; `is_last_choice`: nobody else's case fits, so they are counted here.
+    Units of another issue are handed on.
     """
+    count_units(decision, event, [line for line in event.lines if is_of_another_issue(decision.case, line)])
+
+
+def count_units(
+    decision: CaseDecision, event: ItemReceived, foreign: Sequence[CountedLine], issue_of_box: UUID | None = None
+) -> None:
+    """Count the units of a box but the foreign ones, which are handed on. `issue_of_box`: of lines that name none."""
     case, receipt_id = decision.case, count_id(event)
     if receipt_id in case.inbound.receipt_ids:
         _repeated(decision, event, receipt_id)
         return
     marks = {**case.inbound.receipt_marks, receipt_id: content_mark(event)}
     decision.change_inbound(receipt_ids=(*case.inbound.receipt_ids, receipt_id), receipt_marks=marks)
-    foreign = () if is_last_choice else tuple(line for line in event.lines if is_of_another_issue(case, line))
-    if foreign:
-        _hand_on(decision, event, receipt_id, foreign)
+    parts: dict[Destination, list[CountedLine]] = {}
+    for line in foreign:
+        parts.setdefault(destination(case, line, issue_of_box), []).append(line)
+    for goes_to, lines in parts.items():
+        _hand_on(decision, event, receipt_id, goes_to, lines)
     rest = tuple(named_line(case, line) for line in event.lines if line not in foreign)
     returned = tuple(line for line in rest if _replacement_of(decision.case, event, line))
     if returned:
@@ -80,14 +91,23 @@ def _repeated(decision: CaseDecision, event: ItemReceived, receipt_id: str) -> N
         decision.anomaly("receipt_differs")
 
 
-def _hand_on(decision: CaseDecision, event: ItemReceived, receipt_id: str, lines: tuple[CountedLine, ...]) -> None:
-    """Keep units for the case that they belong to (`store.kept_counts`)."""
+def _hand_on(
+    decision: CaseDecision, event: ItemReceived, receipt_id: str, goes_to: Destination, lines: Sequence[CountedLine]
+) -> None:
+    """Keep units for the case that they belong to (`store.kept_counts`), by the issue or order of their lines."""
     case = decision.case
-    part = part_id(receipt_id, case.issue_id)
-    rest = event.model_copy(
-        update={"lines": lines, "receipt_id": part, "issue_id": case.issue_id, "order_id": case.order_id}
-    )
-    decision.emit(CountKept(kept_id(rest), rest, decision.now, from_issue=case.issue_id))
+    named = {"issue_id": goes_to.issue_id} if goes_to.issue_id else {}
+    papers: dict[str, Any] = {
+        "lines": tuple(line.model_copy(update=named) for line in lines),
+        "receipt_id": part_id(receipt_id, case.issue_id, *filter(None, goes_to)),
+        "issue_id": goes_to.issue_id or case.issue_id,
+        "order_id": goes_to.order_id or (None if goes_to.issue_id else case.order_id),
+    }
+    if goes_to.is_named:
+        papers["return_slip"] = None  # of the box; it may name the case that opened it
+    rest = event.model_copy(update=papers)
+    kept = CountKept(kept_id(rest), rest, decision.now, from_issue=case.issue_id, is_named=goes_to.is_named)
+    decision.emit(kept)
 
 
 def _replacement_of(case: Case, event: ItemReceived, line: CountedLine) -> OutboundLeg | None:

@@ -41,9 +41,12 @@ def former_kept_id(event: Count) -> str | None:
     return f"{given}/{derived_id('content', event.issue_id, *_lines(event)).hex[:8]}"
 
 
-def part_id(receipt_id: str, issue_id: object) -> str:
-    """Return the receipt id of the units that the case of an issue handed on; at most 128 characters."""
-    return f"{receipt_id[:MAX_GIVEN]}/{derived_id('part', receipt_id, issue_id).hex[:8]}"
+def part_id(receipt_id: str, issue_id: object, *named: object) -> str:
+    """Return the receipt id of the units that the case of an issue handed on, by the issue or order that they name.
+
+    It has at most 128 characters.
+    """
+    return f"{receipt_id[:MAX_GIVEN]}/{derived_id('part', receipt_id, issue_id, *named).hex[:8]}"
 
 
 def boxes_of(receipt_id: str) -> set[str]:

@@ -1,7 +1,21 @@
 """Lines of a counted box, compared with a case."""
 
+from typing import NamedTuple
+from uuid import UUID
+
 from libs.common.events.values import CountedLine
 from services.returns.domain.state.case import Case
+
+
+class Destination(NamedTuple):
+    """Issue or order that a counted line names, other than those of the case that has its box; both may be missing."""
+
+    issue_id: UUID | None = None
+    order_id: str | None = None
+
+    @property
+    def is_named(self) -> bool:
+        return bool(self.issue_id or self.order_id)
 
 
 def named_line(case: Case, line: CountedLine) -> CountedLine:
@@ -12,10 +26,18 @@ def named_line(case: Case, line: CountedLine) -> CountedLine:
     return line.model_copy(update={"line_id": by_sku.get(line.sku or "") or case.lines[0].line_id})
 
 
-def is_of_another_issue(case: Case, line: CountedLine) -> bool:
+def destination(case: Case, line: CountedLine, issue_of_box: UUID | None = None) -> Destination:
+    """Return the other issue or order that a line names. `issue_of_box` is that of lines that name none."""
+    issue_id = line.issue_id or issue_of_box
+    if issue_id and issue_id != case.issue_id:
+        return Destination(issue_id=issue_id)
+    is_elsewhere = not line.issue_id and line.order_id and line.order_id != case.order_id
+    return Destination(order_id=line.order_id if is_elsewhere else None)
+
+
+def is_of_another_issue(case: Case, line: CountedLine, issue_of_box: UUID | None = None) -> bool:
     """Return whether a line names another issue or order, or an order line that this case is not about."""
-    if line.issue_id:
-        return line.issue_id != case.issue_id
-    if line.order_id and line.order_id != case.order_id:
+    if destination(case, line, issue_of_box).is_named:
         return True
-    return line.line_id is not None and line.line_id not in case.reported_units and not line.replacement_id
+    is_unknown = line.line_id is not None and line.line_id not in case.reported_units
+    return is_unknown and not line.issue_id and not line.replacement_id

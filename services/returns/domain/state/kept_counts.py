@@ -37,15 +37,17 @@ def count_thing(count_id: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class CountKept(Record):
-    """A count to be kept; `from_issue` is the case that it was taken out of, which gets it where nothing else fits.
+    """A count to be kept. `from_issue` is the case that it was taken out of, which gets it where nothing else fits.
 
-    `trace` is the trace context of its event, added by the store.
+    `is_named`: its lines name another issue or order, so that it waits for a case of that one instead. `trace` is the
+    trace context of its event, added by the store.
     """
 
     count_id: str
     count: Count
     at: datetime
     from_issue: UUID | None = None
+    is_named: bool = False
     trace: str | None = None
 
 
@@ -72,9 +74,12 @@ class CountSettled(Record):
 
 @dataclass(frozen=True, slots=True)
 class KeptCount:
-    """A kept count as a case reads it. `is_last_choice`: no other case fits; `taken_by`: the case that counted it."""
+    """A kept count as a case reads it. `from_issue`: the case that handed it on; `is_last_choice`: no other case fits,
+    and its lines name none; `taken_by`: the case that counted it.
+    """
 
     count: Count
+    from_issue: UUID | None = None
     is_last_choice: bool = False
     taken_by: UUID | None = None
     is_settled: bool = False
@@ -99,6 +104,13 @@ def issues_named(count: Count) -> set[UUID]:
     if isinstance(count, ItemReceived) and count.return_slip:
         found.add(issue_of_slip(count.return_slip))
     return {issue for issue in found if issue}
+
+
+def issue_of_box(count: Count) -> UUID | None:
+    """Return the issue of the lines of a count that name none: that of the box, else that of its slip."""
+    if count.issue_id or not isinstance(count, ItemReceived) or not count.return_slip:
+        return count.issue_id
+    return issue_of_slip(count.return_slip)
 
 
 def orders_named(count: Count) -> set[str]:
