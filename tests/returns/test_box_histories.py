@@ -1,4 +1,6 @@
-"""Random histories of boxes at the gate of a warehouse: lines of several orders, ids used again, cases opened later."""
+"""Random histories of boxes at the gate of a warehouse: lines of several orders and issues, ids used again, cases opened
+later.
+"""
 
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 from libs.common.events.anomalies import CountStaffDecided
 from libs.common.events.issues import IssueAccepted, IssueStaffDecided
 from libs.common.events.storefront import CustomerMerged, OrderCancelled, OrderPlaced
+from libs.common.events.values import CountedLine
 from libs.common.events.warehouse import ItemInspected, ItemReceived, ReplacementShipped
 from services.returns.app import create_app
 from services.returns.settings import ReturnsSettings
@@ -38,6 +41,25 @@ BOXES: Facts = {
         st.none() | st.sampled_from(ISSUES),
     )
 }
+
+
+def shared_by(first: UUID, second: UUID, receipt: int, at: datetime, is_named: bool) -> ItemReceived:
+    """Return one box with a unit of each of two issues, which it names itself or by its lines only."""
+    lines = tuple(CountedLine(line_id="1", quantity=1, issue_id=issue) for issue in (first, second))
+    issue = first if is_named else None
+    return ItemReceived(issue_id=issue, lines=lines, received_at=at, receipt_id=f"shared-{receipt}")
+
+
+SHARED: Facts = {
+    ItemReceived: st.builds(
+        shared_by,
+        st.sampled_from(ISSUES),
+        st.sampled_from(ISSUES),
+        st.integers(1, 100),
+        AT_ONE_GATE,
+        st.booleans(),
+    )
+}
 BESIDE: Facts = {
     **{each: SHOP[each] for each in (OrderPlaced, OrderCancelled, CustomerMerged)},
     **any_facts([IssueStaffDecided, CountStaffDecided, ItemInspected, ReplacementShipped]),
@@ -52,7 +74,7 @@ async def live(database: MakeDatabase) -> AsyncIterator[Live]:
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=examples(300))
-@given(history=st.lists(steps(BOXES, BOXES, OPENED, BESIDE, likely=ANSWERS), min_size=5, max_size=30))
+@given(history=st.lists(steps(BOXES, SHARED, OPENED, BESIDE, likely=ANSWERS), min_size=5, max_size=30))
 async def test_every_counted_box_is_in_a_case_or_shown_to_staff(live: Live, history: list[Step]) -> None:
     async with history_of(live.service) as played:
         for step in history:
