@@ -1,6 +1,4 @@
-"""Random histories of boxes at the gate of a warehouse: lines of several orders and issues, ids used again, cases opened
-later.
-"""
+"""Random histories of boxes at the gate of a warehouse: lines of several issues, ids used again, cases opened later."""
 
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta

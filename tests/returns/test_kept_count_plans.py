@@ -23,7 +23,7 @@ _FILL = """
         now(), CASE WHEN n % 10 > 0 THEN now() END
     FROM generate_series(1, $1::int) AS n"""
 
-STATEMENTS = {
+STATEMENTS: dict[str, tuple[str, list[Any]]] = {
     "parts of a box": (kept_counts._PARTS, ["gate-7"]),
     "inspections of a box": (kept_counts._INSPECTIONS, [["gate-7"]]),
     "boxes of new cases": (kept_counts._FOR_NEW_CASES, [["line-issue-70"]]),
