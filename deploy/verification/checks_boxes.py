@@ -38,7 +38,7 @@ def counted_goods(history: History) -> Iterator[Violation]:
 
 
 def _waiting(history: History, counted: Counts) -> Iterator[Violation]:
-    """What is kept is shown to staff, unless a case was given it; no case is open of what it names."""
+    """Check that a kept box is shown to staff, unless a case was given it, and that no case of its issue is open."""
     database = history.database("returns")
     shown = {fact.data.get("thing") for fact in history.of("anomaly.detected")}
     accepted = {fact.issue for fact in history.of("issue.accepted")}
