@@ -10,6 +10,7 @@ from libs.common.events.anomalies import CountStaffDecided
 from libs.common.events.customers import CustomerErased, CustomerErasureRequested
 from libs.common.events.envelope import Payload
 from libs.common.events.issues import IssueCollectionWindowChosen, IssueCustomerWrote, IssueRated
+from libs.common.events.messages import MessageReplied
 from libs.common.events.rejections import EventRejected
 from libs.common.events.storefront import CustomerMerged
 from libs.common.http.reply_addresses import ReplyAddresses
@@ -25,7 +26,7 @@ from services.intake.domain import decide
 from services.intake.domain.projections import anomalies, change_requests, timeline
 from services.intake.evidence.storage import S3Access, open_evidence
 from services.intake.evidence.uploads import EvidenceUploads
-from services.intake.http import erasure, issues, photos, search, staff_decisions, withdrawals
+from services.intake.http import erasure, issues, photos, replies, search, staff_decisions, withdrawals
 from services.intake.http import insights as insight_routes
 from services.intake.http.commands import IntakeCommands
 from services.intake.http.fast_path import ReportFastPath
@@ -57,6 +58,7 @@ PUBLISHES: tuple[type[Payload], ...] = (
     IssueCollectionWindowChosen,
     IssueCustomerWrote,
     IssueRated,
+    MessageReplied,
     CustomerErasureRequested,
     CustomerErased,
     EventRejected,
@@ -102,6 +104,7 @@ def create_app(settings: IntakeSettings | None = None) -> FastAPI:
         issues.router,
         photos.router,
         staff_decisions.router,
+        replies.router,
         withdrawals.router,
         search.router,
         erasure.router,
@@ -124,8 +127,8 @@ def create_app(settings: IntakeSettings | None = None) -> FastAPI:
         tuple(settings.shopify_secrets),
         service.metrics.counter(WEBHOOKS),
     )
-    replies = ReplyAddresses([secret.get_secret_value() for secret in settings.link_secrets])
-    app.state.mail = MailReceiver(commands, evidence, replies, service.metrics.counter(MAILS))
+    addresses = ReplyAddresses([secret.get_secret_value() for secret in settings.link_secrets])
+    app.state.mail = MailReceiver(commands, evidence, addresses, service.metrics.counter(MAILS))
     app.state.customer_pages = customer_pages.open_customer_pages(commands, evidence, settings, links, assets)
     app.state.desk = desk.open_desk(commands, evidence, settings, links, assets)
     app.user_middleware.append(Middleware(ReportFastPath, commands))  # the last one is the innermost

@@ -22,6 +22,7 @@ from libs.common.http.signed_links import LinkSecrets
 from libs.common.http.standard_webhooks import WebhookSecrets, long_secrets
 from libs.common.web.brand import Brand
 from libs.common.web.colors import DEFAULT_COLOR, Color
+from services.intake.policy.canned_responses import BUNDLED_RESPONSES, read_canned_responses
 
 
 def _parse_urls(value: object) -> object:
@@ -53,6 +54,11 @@ def _check_trace_url(value: str) -> str:
     if "{trace_id}" not in value:
         raise ValueError("contains no {trace_id}; write for example http://localhost:16686/trace/{trace_id}")
     return value
+
+
+def _readable_responses(file: Path) -> Path:
+    read_canned_responses(file)
+    return file
 
 
 ShopifySecrets = Annotated[tuple[SecretStr, ...], NoDecode, long_secrets("the client secret of the Shopify app")]
@@ -133,6 +139,8 @@ class PageSettings(OpenIdSettings, CalendarSettings):
     order_lookup: Literal["postcode_or_mail", "mail", "off"] = "postcode_or_mail"
     """Proof, beside the order number, that opens an order without a link: at `/find`. A label on a parcel shows the
     postcode; `mail` accepts the mail address of the order only."""
+    canned_responses_file: Annotated[Path, AfterValidator(_readable_responses)] = BUNDLED_RESPONSES
+    """File of the texts from which staff start a reply to a customer."""
     desk_secure_cookies: bool = True
     """False only without TLS, on a development machine."""
     desk_idle_minutes: Annotated[int, Field(ge=1, le=24 * 60)] = 30

@@ -72,6 +72,7 @@ CONVERSATIONS: dict[str, tuple[str, Direction, str]] = {
         "notice.sent notice.failed notice.suppressed customer.decided customer.decision_overdue "
         "customer.decision_settled",
     ),
+    "messages": ("issue_id", Direction.INTERNAL, "message.replied"),
     "loyalty": (
         "customer_id",
         Direction.INTERNAL,
@@ -98,7 +99,7 @@ PERSONAL_FIELDS = {
     *Address.model_fields,
     *Contact.model_fields,
     *("address", "contact", "ship_to", "collect_from", "recipient", "mail", "tel", "mobile", "first_name"),
-    *("last_name", "full_name", "birthday", "description"),
+    *("last_name", "full_name", "birthday", "description", "body"),
 } - {"language"}
 
 

@@ -56,6 +56,7 @@ class NoticeKind(StrEnum):
     BIRTHDAY_POINTS = "birthday_points"
     CAMPAIGN_POINTS = "campaign_points"
     TIER_REACHED = "tier_reached"
+    STAFF_REPLY = "staff_reply"
 
 
 class PromiseSubject(StrEnum):

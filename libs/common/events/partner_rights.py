@@ -26,7 +26,9 @@ ROLE_OF_PREFIX: dict[str, PartnerRole] = {
 """Role by the first part of its topics' names."""
 
 INTERNAL_READS: dict[PartnerRole, tuple[Topic, ...]] = {
-    PartnerRole.STOREFRONT: tuple(topic for topic in TOPICS if topic.direction is Direction.INTERNAL),
+    PartnerRole.STOREFRONT: tuple(
+        topic for topic in TOPICS if topic.direction is Direction.INTERNAL and not topic.personal
+    ),
     PartnerRole.WAREHOUSE: (PRODUCT_ALERTS, CUSTOMERS),
     PartnerRole.COURIER: (CUSTOMERS,),
     PartnerRole.OPS: (CUSTOMERS,),

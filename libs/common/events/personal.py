@@ -10,6 +10,7 @@ from typing import Any
 
 from libs.common.events.carrier import CollectionRequested
 from libs.common.events.envelope import Payload
+from libs.common.events.messages import MessageReplied
 from libs.common.events.registry import AnyEvent
 from libs.common.events.storefront import IssueSubmitted, OrderChanged, OrderPlaced
 from libs.common.events.values import Address, Contact
@@ -28,13 +29,14 @@ _REDACTED: Mapping[type[Payload], Mapping[str, Any]] = {
     },
     OrderChanged: {"contact": None, "ship_to": None, "recipient": None},
     IssueSubmitted: {"description": None, "photos": ()},
+    MessageReplied: {"body": "-"},
     ReplacementOrdered: {"ship_to": REDACTED_ADDRESS},
     ReplacementReaddressed: {"ship_to": REDACTED_ADDRESS},
     ItemReturnOrdered: {"ship_to": REDACTED_ADDRESS},
     CollectionRequested: {"collect_from": REDACTED_ADDRESS},
 }
 
-PERSONAL = frozenset({OrderPlaced, OrderChanged, IssueSubmitted})
+PERSONAL = frozenset({OrderPlaced, OrderChanged, IssueSubmitted, MessageReplied})
 """Payload types with personal data that a service consumes."""
 
 

@@ -59,6 +59,7 @@ NOTICES = Topic("notices", "order_id", Direction.INTERNAL, retention_days=30)
 LOYALTY = Topic("loyalty", "customer_id", Direction.INTERNAL, retention_days=30)
 PRODUCT_ALERTS = Topic("product.alerts", "sku", Direction.INTERNAL, retention_days=30, key="sku")
 ANOMALIES = Topic("anomalies", "cause", Direction.INTERNAL, retention_days=30, key="cause")
+MESSAGES = _personal("messages", "issue_id", Direction.INTERNAL)
 CUSTOMERS = Topic("customers", "customer_id", Direction.INTERNAL, retention_days=30)
 REJECTED = Topic("events.rejected", "topic", Direction.OUT, key="topic")
 
@@ -78,6 +79,7 @@ TOPICS: tuple[Topic, ...] = (
     LOYALTY,
     PRODUCT_ALERTS,
     ANOMALIES,
+    MESSAGES,
     CUSTOMERS,
     REJECTED,
 )

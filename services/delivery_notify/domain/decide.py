@@ -44,6 +44,7 @@ from libs.common.events.issues import (
     IssueReviewRequested,
 )
 from libs.common.events.loyalty import PointsExpiring, PointsGranted, PointsWithheld, TierChanged
+from libs.common.events.messages import MessageReplied
 from libs.common.events.notices import CustomerDecided, NoticeFailed, NoticeSent, NoticeSuppressed
 from libs.common.events.products import BuyerWarned
 from libs.common.events.registry import BY_TYPE, AnyEvent
@@ -82,6 +83,7 @@ from services.delivery_notify.domain.promises import DELIVERY, SHIP
 from services.delivery_notify.domain.request_outcomes import on_change_answered
 from services.delivery_notify.domain.request_tracking import on_request_due
 from services.delivery_notify.domain.staff_notices import staff_notices_for
+from services.delivery_notify.domain.staff_replies import on_replied
 from services.delivery_notify.policy.notification_rules import NotificationRules
 
 OVERDUE, PROGRESS, CHOICE, UPDATE, MERGED = "overdue", "progress", "choice", "update", "merged"
@@ -143,6 +145,7 @@ HANDLERS: Mapping[type[Payload], Handler] = {
     IssueReplacementPartShipped: for_thread(replacements.on_replacement_part_shipped),
     IssueReplacementTracked: for_thread(replacements.on_replacement_tracked),
     IssueReplacementDeliveryChanged: for_thread(replacements.on_replacement_delivery_changed),
+    MessageReplied: on_replied,
     IssueCollectionRequested: for_thread(issue_collections.on_collection_requested),
     IssueCollectionBooked: for_thread(issue_collections.on_collection_booked),
     IssueCollectionAttempted: for_thread(issue_collections.on_collection_attempted),

@@ -35,6 +35,7 @@ ABOUT_GOODS = frozenset(
         NoticeKind.COLLECTION_WINDOW_DECLINED,
         NoticeKind.COLLECTION_WINDOW_PENDING,
         NoticeKind.ITEM_RECEIVED,
+        NoticeKind.STAFF_REPLY,
     }
 )
 

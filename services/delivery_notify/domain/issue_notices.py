@@ -15,6 +15,7 @@ from services.delivery_notify.domain.issue_thread import IssueThread, Replacemen
 from services.delivery_notify.domain.notice_creation import create_notice
 from services.delivery_notify.domain.notices import (
     NO_PROMISE_NEWS,
+    NoticeCreated,
     NoticeFacts,
     NoticeLine,
     PromiseNews,
@@ -77,14 +78,15 @@ def notify_issue(
     *,
     cause: tuple[object, ...],
     wait: timedelta = timedelta(0),
-) -> None:
-    """Create a notice about an issue. Its day is a promise if the notice is about a shipment or a collection."""
+) -> NoticeCreated | None:
+    """Create a notice about an issue, see `create_notice`. Its day is a promise if it is about a shipment or a
+    collection."""
     if is_for_recipient(decision.state, thread, kind, facts):
         facts = replace(facts, for_recipient=True)
     if kind is NoticeKind.ISSUE_ACCEPTED and thread.reason == Reason.CHANGED_MIND and not facts.for_recipient:
         facts = replace(facts, withdrawal_days=law_of(decision.state.market).withdrawal_days)
     promised_date = facts.day if kind in _PROMISING or facts.plan == "replacement" else None
-    create_notice(
+    return create_notice(
         decision,
         kind,
         facts,

@@ -45,6 +45,7 @@ class NoticeFacts:
     refund that is still to be paid. `ships_on` is the ship date after the answer to a request. `points` can be spent
     from `usable_from` to the end of `usable_until`; `balance` is the spendable total on the day `as_of`.
     `titles` are the names of `tier`, `perks` and `campaigns`, per language.
+    `reply` holds the words of staff while a notice is rendered; it is stored apart (`ReplyTextRecorded`).
     `for_recipient`: the receiver of a gift gets this notice; `for_former`: the contact as it was before a change.
     """
 
@@ -87,6 +88,7 @@ class NoticeFacts:
     perks: tuple[str, ...] = ()
     campaigns: tuple[str, ...] = ()
     titles: tuple[Title, ...] = ()
+    reply: str = ""
     withdrawal_days: int | None = None
     """Calendar days of refund and return after a withdrawal from the contract, where the law grants that right."""
 
@@ -119,6 +121,14 @@ class NoticeCreated(Record):
     trace: str | None = None
     promises: PromiseNews = NO_PROMISE_NEWS
     batched: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyTextRecorded(Record):
+    """Words of staff that the notice brings. Personal data, stored apart from its facts."""
+
+    notice_id: UUID
+    text: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,6 +77,10 @@ SAMPLES: dict[str, tuple[NoticeKind, dict[str, Any]]] = {
     "date follows": (NoticeKind.REVIEW_STARTED, {"plan": "date", "next_update_by": DAY}),
     "date is late": (NoticeKind.REVIEW_STARTED, {"plan": "date", "next_update_by": DAY, "update_number": 2}),
     "details": (NoticeKind.DETAILS_REQUESTED, {"missing": ("photo", "part", "the colour")}),
+    "reply": (
+        NoticeKind.STAFF_REPLY,
+        {"day": None, "reply": "12 cm in height.\nIt holds < 300 ml & is dishwasher safe."},
+    ),
     "promised": (NoticeKind.REPLACEMENT_PROMISED, {}),
     "promised, earlier": (NoticeKind.REPLACEMENT_PROMISED, {"previous_day": date(2027, 3, 15)}),
     "delayed": (NoticeKind.REPLACEMENT_DELAYED, {"previous_day": PREVIOUS_DAY}),

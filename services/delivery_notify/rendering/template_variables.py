@@ -27,7 +27,7 @@ VARIABLES = frozenset({
     "survey_link", "day", "previous_day", "next_update", "money", "remaining", "points", "layout", "subject",
     "sections", "seller", "reported", "report_link", "carrier", "tracking_link", "signature", "logo",
     "color", "preheader", "subject_order_id", "choose", "requested",
-    "unsubscribe_link", "tier", "perks", "campaigns",
+    "unsubscribe_link", "tier", "perks", "campaigns", "reply",
 })
 # fmt: on
 """Names that a template may use; the linter rejects all others."""
@@ -69,6 +69,7 @@ class TemplateVariables:
             "counted": phrases.join_items(_counted(facts.lines), language),
             "requested": PHRASES[language].requests.get(facts.plan or "", ""),
             "missing": [PHRASES[language].missing.get(name, name) for name in facts.missing],
+            "reply": _paragraphs(facts.reply),
             "link": "",
             "unsubscribe_link": self._unsubscribe_link(content),
             **_titles(facts, language),
@@ -181,9 +182,10 @@ NO_CLOSING = frozenset(
         NoticeKind.ORDER_CANCELLED,
         NoticeKind.CHANGE_DECLINED,
         NoticeKind.CONTACT_CHANGED,
+        NoticeKind.STAFF_REPLY,
     }
 )
-"""Refusals and warnings end without thanks, which would read as irony."""
+"""Refusals and warnings end without thanks, which would read as irony, and the words of staff without a second one."""
 
 TROUBLE = frozenset(
     {
@@ -216,6 +218,11 @@ def _closing(content: NoticeContent) -> str:
     if content.facts.for_recipient:
         count, last_item = None, None
     return phrases.thanks(count, content.language, last_item)
+
+
+def _paragraphs(text: str) -> str:
+    """Return each line as a paragraph of its own, as it was written."""
+    return "\n\n".join(line for line in map(str.strip, text.splitlines()) if line)
 
 
 def _item(line: NoticeLine) -> str:

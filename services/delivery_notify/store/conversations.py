@@ -34,12 +34,13 @@ from services.delivery_notify.domain.notices import (
     NoticesWithdrawn,
     PointsDecided,
     PromiseMade,
+    ReplyTextRecorded,
 )
 from services.delivery_notify.domain.promise_outcomes import PromiseOutcome
 from services.delivery_notify.domain.routing import RecipientContact
 from services.delivery_notify.domain.staff_notices import StaffNoticeCreated
 from services.delivery_notify.policy.notification_rules import NotificationRules
-from services.delivery_notify.store import contacts, notice_outcomes, promises, staff_notices
+from services.delivery_notify.store import contacts, notice_outcomes, promises, reply_texts, staff_notices
 from services.delivery_notify.store.conversation_table import CONVERSATION, ConversationTable, VersionedConversation
 
 CONTACT_TIMEOUT = timedelta(hours=24)
@@ -126,6 +127,7 @@ class Conversations:
         created = [*rows[NoticeCreated], *(notice for notice, _ in moved)]
         await _save_notices(conn, created, {notice.notice_id: digest for notice, digest in moved})
         self._created |= bool(created)
+        await reply_texts.save(conn, rows[ReplyTextRecorded])
         await notice_outcomes.lock_notices(conn, _touched(rows))
         await _save_excluded_lines(conn, rows[LineExcluded])
         await _save_points(conn, rows[PointsDecided])
@@ -325,26 +327,3 @@ async def list_notices(conn: Connection, order_id: str) -> list[dict[str, object
         order_id,
     )
     return [{**dict(row), "facts": json.loads(row["facts"])} for row in rows]
-
-
-async def read_sent_notice(conn: Connection, notice_id: UUID) -> dict[str, Any] | None:
-    """Return one notice with its contact, in the language in which it was (or would be) sent."""
-    row = await conn.fetchrow(
-        """SELECT n.kind, n.order_id, n.issue_id, n.facts, n.status, n.channel, n.settled_at, c.sealed,
-                  n.facts ? 'for_recipient' AS is_recipient, n.facts ? 'for_former' AS is_former,
-                  coalesce(CASE WHEN n.facts ? 'for_recipient' THEN c.recipient ->> 'name'
-                                WHEN n.facts ? 'for_former' THEN c.former -> n.notice_id::text ->> 'name'
-                                ELSE c.name END, '') AS name,
-                  coalesce(n.language, p.language, c.language, 'ja') AS language
-           FROM notices n JOIN contacts c ON c.order_id = n.order_id
-           LEFT JOIN preferences p ON p.customer_id = n.customer_id WHERE n.notice_id = $1""",
-        notice_id,
-    )
-    if row is None:
-        return None
-    notice = dict(row)
-    person = keys_of(conn).open_json(contacts.TABLE, notice.pop("sealed"))
-    addressee = contacts.addressee(
-        person, notice_id, is_recipient=notice.pop("is_recipient"), is_former=notice.pop("is_former")
-    )
-    return notice | {"name": addressee.get("name", notice["name"])}

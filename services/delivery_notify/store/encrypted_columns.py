@@ -1,7 +1,7 @@
 """Columns of delivery_notify that hold personal data, for the rotation of their keys."""
 
 from libs.common.postgres.key_rotation import EncryptedColumn
-from services.delivery_notify.store import contacts, preferences
+from services.delivery_notify.store import contacts, preferences, reply_texts
 
 ENCRYPTED_COLUMNS = (
     EncryptedColumn(
@@ -24,4 +24,5 @@ ENCRYPTED_COLUMNS = (
         preferences.ENCRYPTED_FIELDS,
         {"line_digest": "line_user_id", "phone_digest": "phone"},
     ),
+    EncryptedColumn(reply_texts.TABLE, "notice_id", "content"),
 )

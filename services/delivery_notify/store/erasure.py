@@ -1,4 +1,4 @@
-"""Erasure of a customer in delivery_notify: contacts, preferences and suppressed addresses.
+"""Erasure of a customer in delivery_notify: contacts, preferences, suppressed addresses, and words of replies.
 
 Promises, their notifications and the facts of notices stay: they name no person. Unsent notices are withdrawn.
 """
@@ -7,6 +7,7 @@ from libs.common.postgres.column_keys import keys_of
 from libs.common.postgres.pool import Connection
 from libs.common.postgres.retention import Sweep
 from libs.common.privacy.erasure import Erasure, erase_dead_letters
+from services.delivery_notify.store import reply_texts
 from services.delivery_notify.store.consents import withdraw_consents
 
 _IDS = """
@@ -54,6 +55,6 @@ async def erase(conn: Connection, erasure: Erasure) -> None:
     ids = [row["id"] for row in await conn.fetch(_IDS, erasure.customer_id, timeout=300)]
     await erase_dead_letters(conn, erasure, ids)
     await conn.execute(_SUPPRESSED, erasure.customer_id, erasure.until, keys_of(conn).lookup_key, timeout=300)
-    for statement in (_DIGESTS, _WITHDRAWN, _CONTACTS, _PREFERENCES):
+    for statement in (_DIGESTS, _WITHDRAWN, reply_texts.ERASE, _CONTACTS, _PREFERENCES):
         await conn.execute(statement, erasure.customer_id, erasure.until, timeout=300)
     await withdraw_consents(conn, erasure.customer_id, erasure.until)

@@ -14,7 +14,7 @@ from libs.common.postgres.column_keys import ColumnKeys, keys_of
 from libs.common.postgres.pool import Connection
 from services.delivery_notify.domain.loyalty_news import ADVERTISING
 from services.delivery_notify.domain.routing import DEFERRABLE, RecipientContact
-from services.delivery_notify.store import contacts
+from services.delivery_notify.store import contacts, reply_texts
 from services.delivery_notify.store.preferences import line_and_phone
 
 COUNTED = DEFERRABLE | ADVERTISING
@@ -144,6 +144,8 @@ async def claim_notices(conn: Connection, now: datetime, limit: int, lease: time
     """
     keys = keys_of(conn)
     parameters = (now, limit, lease, COUNTED, keys.lookup_key, ADVERTISING, ConsentPurpose.LOYALTY)
+    rows = await conn.fetch(_CLAIM, *parameters)
+    replies = await reply_texts.read_facts(conn, rows)
     return [
         ClaimedNotice(
             row["notice_id"],
@@ -151,7 +153,7 @@ async def claim_notices(conn: Connection, now: datetime, limit: int, lease: time
             row["customer_id"],
             row["issue_id"],
             row["kind"],
-            row["facts"],
+            replies.get(row["notice_id"], row["facts"]),
             row["promised_date"],
             row["attempts"],
             row["withdrawn_cause"],
@@ -168,7 +170,7 @@ async def claim_notices(conn: Connection, now: datetime, limit: int, lease: time
             row["next_update_by"],
             row["wait_until"],
         )
-        for row in await conn.fetch(_CLAIM, *parameters)
+        for row in rows
     ]
 
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from libs.common.events.values import Remedy, StaffAction
 from services.intake.domain.projections.issue_status import IssueStatus
-from services.intake.domain.projections.work_items import WorkKind, settled_subject
+from services.intake.domain.projections.work_items import HANDLED, WorkKind, settled_subject
 from services.intake.store.desk import WorkItem
 
-MARK_HANDLED = "handled"
+MARK_HANDLED = HANDLED
 """Action of the desk itself: staff have contacted the customer. It concerns no other service."""
 
 RECORD_ANSWER = "record_answer"

@@ -14,6 +14,7 @@ from services.intake.desk.decisions import DeskDecisions
 from services.intake.desk.openid import OpenIdClient
 from services.intake.desk.page_models import PageModels
 from services.intake.desk.rendering import DeskRenderer
+from services.intake.desk.replies import DeskReplies
 from services.intake.desk.sessions import StaffSessions
 from services.intake.evidence.uploads import EvidenceUploads
 
@@ -33,6 +34,7 @@ class Desk:
     models: PageModels
     decisions: DeskDecisions
     reports: CallerReports
+    replies: DeskReplies
     notices_url: str | None
     secure_cookies: bool
     openid: OpenIdClient | None

@@ -80,9 +80,10 @@ class DeskDecisions:
 
     async def claim(self, issue_id: UUID, session: StaffSession) -> None:
         """Raises `ClaimedError`."""
-        await self.commands.service.transact(lambda tx: self._claim(tx, issue_id, session))
+        await self.commands.service.transact(lambda tx: self.hold(tx, issue_id, session))
 
-    async def _claim(self, tx: ServiceTransaction, issue_id: UUID, session: StaffSession) -> None:
+    async def hold(self, tx: ServiceTransaction, issue_id: UUID, session: StaffSession) -> None:
+        """Claim the issue in this transaction. Raises `ClaimedError`."""
         claim = await desk_store.claim(tx.conn, issue_id, session.staff, tx.now, tx.now + CLAIM_DURATION)
         if claim.staff != session.staff:
             raise ClaimedError(claim)
@@ -93,7 +94,7 @@ class DeskDecisions:
         A decision over HTTP bypasses the claim; intake detects it by the number of decisions that this one expects.
         """
         async with self.commands.service.transaction() as tx:
-            await self._claim(tx, issue_id, session)
+            await self.hold(tx, issue_id, session)
             if await desk_store.action_recorded(tx.conn, confirmed.action_id):
                 return
             if await desk_store.issue_version(tx.conn, issue_id) != confirmed.version:

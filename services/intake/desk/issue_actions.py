@@ -15,6 +15,7 @@ from services.intake.desk.decisions import (
     DecisionRefusedError,
     StaleVersionError,
 )
+from services.intake.desk.replies import Reply
 from services.intake.desk.sessions import StaffSession
 
 router = APIRouter(include_in_schema=False, route_class=DeskRoute)
@@ -61,6 +62,36 @@ async def note(desk: CurrentDesk, request: Request, session: Agent, issue_id: UU
         return desk.renderer.not_found(session)
     kept = await desk.reports.note(issue_id, session, await read_form(request))
     return redirect_to(f"/desk/issues/{issue_id}{'?done=note' if kept else ''}")
+
+
+@router.post("/desk/issues/{issue_id}/reply")
+async def preview_reply(desk: CurrentDesk, request: Request, session: Agent, issue_id: UUID) -> Response:
+    """Claim the issue and show the reply with its recipient."""
+    model, reply = await desk.models.issue(issue_id, session), Reply.from_form(await read_form(request))
+    if model is None:
+        return desk.renderer.not_found(session)
+    if not reply.text:
+        return desk.renderer.page(
+            "issue.html", session, 422, done=None, fault="reply_missing", note_id=uuid4(), **model
+        )
+    try:
+        await desk.decisions.claim(issue_id, session)
+    except ClaimedError as error:
+        return _claimed_page(desk, session, issue_id, error)
+    return desk.renderer.page("reply.html", session, reply=reply, message_id=uuid4(), **model)
+
+
+@router.post("/desk/issues/{issue_id}/reply/send")
+async def send_reply(desk: CurrentDesk, request: Request, session: Agent, issue_id: UUID) -> Response:
+    """Send the reply once, and end the work of the messages that it answers."""
+    reply, back = Reply.from_form(await read_form(request)), f"/desk/issues/{issue_id}"
+    try:
+        is_sent = await desk.replies.send(issue_id, session, reply)
+    except ClaimedError as error:
+        return _claimed_page(desk, session, issue_id, error)
+    except StaleVersionError:
+        return desk.renderer.message(session, "stale", 409, back=back)
+    return redirect_to(f"{back}{'?done=reply' if is_sent else ''}")
 
 
 @router.post("/desk/issues/{issue_id}/release")

@@ -15,6 +15,7 @@ from services.intake.desk.next_steps import next_steps
 from services.intake.desk.promised_dates import promised_dates
 from services.intake.desk.sessions import StaffSession
 from services.intake.desk.timeline_rows import points_by_state, timeline_row, with_staff_entries
+from services.intake.policy.canned_responses import CannedResponses
 from services.intake.store import desk as desk_store
 from services.intake.store.change_requests import count_requests
 from services.intake.store.customer_pages import reported_items
@@ -31,6 +32,7 @@ class PageModels:
     dead_letters: DeadLetterClient
     trace_url: str | None
     shows_notices: bool
+    responses: CannedResponses
 
     async def home(self, session: StaffSession) -> dict[str, Any]:
         now = self.service.clock.now()
@@ -56,7 +58,8 @@ class PageModels:
         next_cursor = "~".join((last.due_at.isoformat(), *map(str, last.key[1:]))) if last else None
         return {"now": now, "section": section, "count": count, "rows": rows, "next_cursor": next_cursor}
 
-    async def issue(self, issue_id: UUID, session: StaffSession) -> dict[str, Any] | None:
+    async def issue(self, issue_id: UUID, session: StaffSession, response: str = "") -> dict[str, Any] | None:
+        """Return the model of an issue's page; a reply starts from the canned `response`."""
         now = self.service.clock.now()
         async with self.service.pool.acquire() as conn:
             issue = await read_issue(conn, issue_id)
@@ -69,10 +72,13 @@ class PageModels:
             panel = await open_panel(conn, self.service, session, issue["customer_id"], issue["order_id"])
         timeline, is_agent = issue["timeline"], session.may(StaffRole.AGENT)
         trace = self.trace_url.format(trace_id=notes.trace_id) if self.trace_url and notes.trace_id else None
+        order = panel.contact.order_number if panel.contact else None
         return {
             "now": now,
             "issue": issue,
             "items": [f"{name} × {count}" for name, count in items],
+            "responses": self.responses.titles(session.language) if is_agent else {},
+            "draft": self.responses.fill(response, order or issue["order_id"], [name for name, _ in items]),
             "notes": notes,
             "claim": claim,
             "steps": next_steps(work, timeline),

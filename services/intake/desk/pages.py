@@ -39,8 +39,11 @@ async def work_section(
 
 
 @router.get("/desk/issues/{issue_id}")
-async def issue(desk: CurrentDesk, session: Viewer, issue_id: UUID, done: str | None = None) -> Response:
-    model = await desk.models.issue(issue_id, session)
+async def issue(
+    desk: CurrentDesk, session: Viewer, issue_id: UUID, done: str | None = None, response: str = ""
+) -> Response:
+    """Show an issue; `response` names the canned response from which a reply starts."""
+    model = await desk.models.issue(issue_id, session, response)
     if model is None:
         return desk.renderer.not_found(session)
     return desk.renderer.page("issue.html", session, done=done, fault=None, note_id=uuid4(), **model)

@@ -28,9 +28,11 @@ from services.intake.desk.decisions import DeskDecisions
 from services.intake.desk.openid import CALLBACK_PATH, OpenIdClient, OpenIdProvider
 from services.intake.desk.page_models import PageModels
 from services.intake.desk.rendering import TEMPLATES_FOLDER, TRANSLATIONS_FILE, DeskRenderer
+from services.intake.desk.replies import DeskReplies
 from services.intake.desk.sessions import StaffSessions
 from services.intake.evidence.uploads import EvidenceUploads
 from services.intake.http.commands import IntakeCommands
+from services.intake.policy.canned_responses import read_canned_responses
 from services.intake.settings import IntakeSettings
 
 ASSETS_FOLDER = Path(__file__).with_name("assets")
@@ -60,6 +62,14 @@ def open_desk(
     service.run_in_background("connections to ops routes", dead_letters.hold_connections)
     changes = ChangeStream(service, sessions)
     service.run_in_background("desk change stream", changes.run)
+    models = PageModels(
+        service,
+        dead_letters,
+        settings.trace_url,
+        shows_notices=bool(settings.notices_url),
+        responses=read_canned_responses(settings.canned_responses_file),
+    )
+    decisions = DeskDecisions(commands)
     return Desk(
         service=service,
         evidence=evidence,
@@ -73,9 +83,10 @@ def open_desk(
         sessions=sessions,
         changes=changes,
         dead_letters=dead_letters,
-        models=PageModels(service, dead_letters, settings.trace_url, shows_notices=bool(settings.notices_url)),
-        decisions=DeskDecisions(commands),
+        models=models,
+        decisions=decisions,
         reports=CallerReports(commands),
+        replies=DeskReplies(decisions),
         notices_url=settings.notices_url,
         secure_cookies=settings.desk_secure_cookies,
         openid=_open_openid(settings),

@@ -1,4 +1,4 @@
-"""SQL of messages that customers wrote: what they are about, and their content, which is encrypted with column keys."""
+"""SQL of messages of customers and replies of staff: their subjects, and their content, encrypted by column keys."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -21,13 +21,15 @@ _ISSUE_OF_ORDER = """
            (SELECT i.issue_id FROM issues i WHERE i.order_id = o.key AND i.refusal_code IS NULL
             ORDER BY i.is_open DESC, i.reported_at DESC LIMIT 1) AS issue_id
     FROM orders o WHERE md5(o.key) = $1"""
-_RECENT = "SELECT count(*) FROM customer_messages WHERE issue_id IS NOT DISTINCT FROM $1 AND received_at > $2"
+_RECENT = """
+    SELECT count(*) FROM customer_messages
+    WHERE issue_id IS NOT DISTINCT FROM $1 AND received_at > $2 AND staff IS NULL"""
 _PHOTOS = "SELECT count(*) FROM evidence WHERE issue_id = $1"
 _EXISTS = "SELECT EXISTS (SELECT FROM customer_messages WHERE message_id = $1)"
 _INSERT = """
     INSERT INTO customer_messages (
-        message_id, issue_id, order_id, customer_id, received_at, content, photos, refused_files)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (message_id) DO NOTHING"""
+        message_id, issue_id, order_id, customer_id, received_at, content, photos, refused_files, staff)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (message_id) DO NOTHING"""
 _OF_ISSUE = "SELECT * FROM customer_messages WHERE issue_id = $1 ORDER BY received_at"
 _ONE = "SELECT * FROM customer_messages WHERE message_id = $1"
 _ERASE = """
@@ -56,7 +58,8 @@ class MessageSubject:
 
 @dataclass(frozen=True, slots=True)
 class MessageContent:
-    """Personal content of a message. `text` is what the writer added, `whole_text` the mail with all quotes."""
+    """Personal content of a message. `text` is what the writer added, `whole_text` the mail with all quotes. A reply of
+    staff has no sender and no subject."""
 
     sender: str
     subject: str
@@ -66,12 +69,15 @@ class MessageContent:
 
 @dataclass(frozen=True, slots=True)
 class CustomerMessage:
+    """A message of a customer, or the reply of this member of staff."""
+
     message_id: UUID
     about: MessageSubject
     received_at: datetime
     content: MessageContent
-    photos: int
-    refused_files: int
+    photos: int = 0
+    refused_files: int = 0
+    staff: str | None = None
 
 
 def retention_sweep(days: int) -> Sweep:
@@ -94,7 +100,7 @@ async def is_recorded(conn: Connection, message_id: UUID) -> bool:
 
 
 async def count_since(conn: Connection, issue_id: UUID | None, since: datetime) -> int:
-    """Return the number of messages about an issue, or about none, after this time."""
+    """Return the number of customers' messages about an issue, or about none, after this time."""
     return int(await conn.fetchval(_RECENT, issue_id, since))
 
 
@@ -108,7 +114,7 @@ async def record(conn: Connection, message: CustomerMessage) -> bool:
     about = message.about
     status = await conn.execute(
         _INSERT, message.message_id, about.issue_id, about.order_id, about.customer_id, message.received_at, content,
-        message.photos, message.refused_files,
+        message.photos, message.refused_files, message.staff,
     )  # fmt: skip
     return status == "INSERT 0 1"
 
@@ -153,4 +159,5 @@ def _message(conn: Connection, row: asyncpg.Record) -> CustomerMessage:
         MessageContent(**content),
         row["photos"],
         row["refused_files"],
+        row["staff"],
     )

@@ -22,6 +22,7 @@ from services.delivery_notify.http.pages.rendering import PageRenderer
 from services.delivery_notify.rendering.content import NoticeContent
 from services.delivery_notify.rendering.renderer import RENDER_ERRORS, Renderer
 from services.delivery_notify.store import conversations
+from services.delivery_notify.store.sent_notices import read_sent_notice
 
 MAIL_HEADERS = {
     **page_headers(),
@@ -68,7 +69,7 @@ async def show_sent_mail(
     try:
         notice_id, *_ = page.links.read_until(Purpose.STAFF_NOTICE, token, service.clock.now())
         async with service.pool.acquire() as conn:
-            row = await conversations.read_sent_notice(conn, UUID(notice_id))
+            row = await read_sent_notice(conn, UUID(notice_id))
     except (LinkInvalidError, ValueError):
         row = None
     if row is None:

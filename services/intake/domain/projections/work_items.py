@@ -12,6 +12,9 @@ from uuid import UUID
 from libs.common.decisions.facts import Record
 from libs.common.decisions.fast_dataclass import dataclass
 
+HANDLED = "handled"
+"""Action of staff that settles a work item which concerns no other service: they have contacted the customer."""
+
 
 class WorkKind(StrEnum):
     REVIEW = "review"
