@@ -1,4 +1,4 @@
-"""The staff of the shop: they approve or refuse reviews within some hours."""
+"""The staff of the shop: they approve or refuse reviews and answer mails within some hours."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,13 +13,19 @@ from deploy.demo.partners.codec import ReceivedEvent
 from deploy.demo.partners.partner import NO_KEEPALIVE, Partner, PartnerTask, main, run_alone
 from deploy.demo.partners.settings import StaffSettings
 from libs.common.config.settings import load
-from libs.common.events.issues import IssueReviewRequested
+from libs.common.events.issues import IssueCustomerWrote, IssueReviewRequested
 from libs.common.events.products import ClusterDetected
 from libs.common.events.topics import ISSUES, PRODUCT_ALERTS
 
 APPROVAL_SHARE = 0.75
 LEFT_REVIEWS = timedelta(days=9)
 """Reviews are few: those of the last days are left as well."""
+
+LEFT_MAILS = timedelta(days=3)
+"""Mails of the last days are left for the visitor of the desk."""
+
+REPLY = "ご連絡くださり、ありがとうございます。\n内容を拝見し、手続きを進めております。"
+REPLY_WITH_PHOTOS = "お写真をお送りくださり、ありがとうございます。\n拝見のうえ、手続きを進めております。"
 
 DETAILS_MISSING = "details_missing"
 """The cause of intake's own reviews; returns decides all others."""
@@ -43,12 +49,24 @@ class StaffSimulator:
                 at = received.event.time + timedelta(minutes=rng.uniform(30, 300))
                 approved = rng.random() < APPROVAL_SHARE
                 self.partner.schedule(at, partial(self._decide_review, review, received.event.id, approved))
+            case IssueCustomerWrote() as wrote if self.intake_url and received.event.id not in self.handled:
+                self.handled.add(received.event.id)
+                if self.partner.is_quiet(received.event.time + LEFT_MAILS):
+                    return
+                at = received.event.time + timedelta(minutes=self.partner.rng(wrote.message_id).uniform(20, 180))
+                self.partner.schedule(at, partial(self._reply, wrote, received.event.id))
             case ClusterDetected() as cluster if received.event.id not in self.handled:
                 self.handled.add(received.event.id)
                 at = received.event.time + timedelta(minutes=90)
                 self.partner.schedule(at, partial(self._approve_hold, cluster, received.event.id))
             case _:
                 return
+
+    async def _reply(self, wrote: IssueCustomerWrote, key: str) -> None:
+        """Answer the mail; the message ends its work at the desk."""
+        body = {"staff": "demo-ops", "text": REPLY_WITH_PHOTOS if wrote.photos else REPLY}
+        url = f"{self.intake_url}/v1/issues/{wrote.issue_id}/replies"
+        self._count((await self.http.post(url, json=body, headers={"Idempotency-Key": key})).status_code)
 
     async def _approve_hold(self, cluster: ClusterDetected, key: str) -> None:
         """Hold the lot and warn its buyers."""
