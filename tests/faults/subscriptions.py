@@ -41,6 +41,7 @@ INBOX_NAMES: Mapping[str, Mapping[str, str]] = {
         "issues": "conversations",
         "product.alerts": "conversations",
         "loyalty": "conversations",
+        "messages": "conversations",
         "storefront.consents": "consents",
     },
     "loyalty": {**_IN_EVERY_SERVICE, "issues": "ledger", "storefront.orders": "orders"},
