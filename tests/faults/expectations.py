@@ -38,11 +38,18 @@ def _overtakes(shipped: Fact | None, answer: Fact) -> bool:
 
 
 def found_parcels_count(history: History) -> Iterator[Violation]:
-    """An issue whose lost parcel reached the customer after all is cancelled, or a person looks at it."""
+    """An issue whose lost parcel reached the customer after all is cancelled, or a person looks at it.
+
+    A delivery that intake had read when it accepted the report is what the report contradicts.
+    """
     delivered = {fact.order: fact for fact in history.of("order.delivered")}
     lost = [fact for fact in history.of("issue.accepted") if fact.data["reason"] == "lost_in_transit"]
     arrivals = [(fact.issue, fact) for fact in history.of("parcel.found")]
-    arrivals += [(fact.issue, delivered[fact.order]) for fact in lost if fact.order in delivered]
+    arrivals += [
+        (fact.issue, delivered[fact.order])
+        for fact in lost
+        if fact.order in delivered and not fact.data.get("delivered_before")
+    ]
     for issue, arrival in arrivals:
         ended = history.about(issue, "issue.cancelled", "issue.rejected")
         asked = history.about(issue, "issue.review_requested")

@@ -150,6 +150,15 @@ def test_a_piece_that_never_arrived_may_be_reported_missing(reason: Reason) -> N
     assert of(IssueAccepted, facts)[0].delivered_on is None
 
 
+@pytest.mark.parametrize("quantity", [0, 1, 2])
+def test_an_acceptance_states_the_units_of_its_lines_that_were_delivered_before(quantity: int) -> None:
+    arrived = [delivered(quantity=1, at=NOON - days(number)) for number in range(quantity)]
+    _, facts = after([placed(), shipped(), *arrived, by_http(submission(2, reason=Reason.LOST_IN_TRANSIT))])
+    stated = of(IssueAccepted, facts)[0].delivered_before
+    assert stated is not None
+    assert sum(line.quantity for line in stated) == quantity
+
+
 def test_what_never_arrived_is_reported_lost_before_what_arrived() -> None:
     context, _ = after([placed(), shipped(), delivered(quantity=1), by_http(submission(reason=Reason.LOST_IN_TRANSIT))])
     assert list(context.entitlements) == [Unit("1", 2)]

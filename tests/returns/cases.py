@@ -70,6 +70,7 @@ def accepted(
     issue_id: UUID = ISSUE,
     order_id: str = "O-1",
     at: datetime = TUESDAY,
+    delivered_before: tuple[LineQuantity, ...] | None = None,
 ) -> IssueAccepted:
     return IssueAccepted(
         issue_id=issue_id,
@@ -80,6 +81,7 @@ def accepted(
         requested_remedy=requested_remedy,
         reported_at=at,
         accepted_at=at,
+        delivered_before=delivered_before,
     )
 
 

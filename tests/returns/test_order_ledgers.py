@@ -13,7 +13,7 @@ from libs.common.events.envelope import Payload
 from libs.common.events.issues import IssueCancelled, IssueReviewRequested
 from libs.common.events.payment import PaymentChargedBack, RefundRequested
 from libs.common.events.storefront import OrderCancelled, OrderDelivered, OrderRefunded
-from libs.common.events.values import Money, MovedLine, RawStatus, Reason, Remedy
+from libs.common.events.values import LineQuantity, Money, MovedLine, RawStatus, Reason, Remedy
 from libs.common.events.warehouse import ReplacementCancelled
 from libs.common.messaging.decision_runner import Incoming
 from libs.common.postgres.pool import Pool, create_pool
@@ -118,6 +118,20 @@ async def test_a_delivery_after_the_report_counts_also_where_it_is_read_before_t
     delivered = OrderDelivered(order_id="O-1", lines=(MovedLine(line_id="1", quantity=1),), delivered_at=delivered_at)
     await storefront(pool, placed(), delivered)
     (facts,) = await take(pool, accepted(Reason.LOST_IN_TRANSIT, requested_remedy=Remedy.REFUND))
+    assert [fact.cause for fact in facts if isinstance(fact, IssueReviewRequested | IssueCancelled)] == expected
+
+
+@pytest.mark.parametrize(
+    ("known", "expected"), [((), ["parcel_found"]), ((LineQuantity(line_id="1", quantity=1),), [])]
+)
+@pytest.mark.parametrize("skew", [timedelta(days=-9), timedelta(days=9)])
+async def test_a_delivery_is_late_if_intake_had_not_read_it_whatever_the_clocks_say(
+    pool: Pool, known: tuple[LineQuantity, ...], expected: list[str], skew: timedelta
+) -> None:
+    lines = (MovedLine(line_id="1", quantity=1),)
+    await storefront(pool, placed(), OrderDelivered(order_id="O-1", lines=lines, delivered_at=TUESDAY + skew))
+    report = accepted(Reason.LOST_IN_TRANSIT, requested_remedy=Remedy.REFUND, delivered_before=known)
+    (facts,) = await take(pool, report)
     assert [fact.cause for fact in facts if isinstance(fact, IssueReviewRequested | IssueCancelled)] == expected
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from libs.common.decisions.facts import Record
 from libs.common.events.issues import IssueAccepted, IssueRejected, IssueReported
-from libs.common.events.values import IssueLine, OrderLine, ReportedLine
+from libs.common.events.values import IssueLine, LineQuantity, OrderLine, ReportedLine
+from libs.common.events.values.lines import MAX_QUANTITY
 from services.intake.domain.components import price_of_parts, reported_parts
 from services.intake.domain.context import OrderDecision, OrderState, Refusal
 from services.intake.domain.orders import Order, Report
@@ -112,13 +113,16 @@ def accepted_event(decision: OrderDecision, report: Report, units: tuple[Unit, .
         decision.now,
         next_update_by=hours.open_day(decision.now, targets.next_update_open_days),
         first_response_due_at=hours.after(report.reported_at, targets.first_response),
+        delivered_before=_delivered_units(decision.order, report),
     )
 
 
 def acceptance_of(
-    state: OrderState, report: Report, units: tuple[Unit, ...], accepted_at: datetime, **deadlines: Any
+    state: OrderState, report: Report, units: tuple[Unit, ...], accepted_at: datetime, **circumstances: Any
 ) -> IssueAccepted:
-    """Return the event of an acceptance; `deadlines` are those of the answer to the customer."""
+    """Return the event of an acceptance; `circumstances` are those that only its own moment knows: the deadlines of the
+    answer to the customer, and the units that had been delivered.
+    """
     submission, order = report.submission, state.order
     return IssueAccepted(
         issue_id=report.issue_id,
@@ -133,7 +137,7 @@ def acceptance_of(
         reported_by=submission.reported_by,
         reported_at=report.reported_at,
         accepted_at=accepted_at,
-        **deadlines,
+        **circumstances,
     )
 
 
@@ -170,6 +174,15 @@ def _issue_line(line: ReportedLine, bought: OrderLine, lot: str | None) -> Issue
         product_group=bought.product_group,
         warehouse=bought.warehouse,
         lot=lot,
+    )
+
+
+def _delivered_units(order: Order, report: Report) -> tuple[LineQuantity, ...]:
+    delivered = {line.line_id: order.movements_of(line.line_id).delivered_quantity for line in report.submission.lines}
+    return tuple(
+        LineQuantity(line_id=line_id, quantity=min(quantity, MAX_QUANTITY))
+        for line_id, quantity in delivered.items()
+        if quantity > 0
     )
 
 

@@ -10,6 +10,7 @@ from libs.common.events.values import (
     Day,
     Identifier,
     IssueLine,
+    LineQuantity,
     Reason,
     Remedy,
     ReportedLine,
@@ -57,6 +58,9 @@ class IssueAccepted(IssueEvent):
     """Country of the order (ISO 3166-1 alpha-2)."""
     delivered_on: Day | None = None
     """Latest delivery day of the reported units; absent if none was delivered (lost in transit)."""
+    delivered_before: tuple[LineQuantity, ...] | None = None
+    """Units of the reported lines that the shop had published as delivered before the acceptance; a line without any is
+    left out. Absent if unknown."""
     noticed_on: Day | None = None
     """Day on which the customer noticed the problem, if stated."""
     next_update_by: Day | None = None

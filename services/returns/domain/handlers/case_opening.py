@@ -4,6 +4,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from libs.common.decisions.facts import Anomaly, Facts, Ignored
+from libs.common.decisions.shipments import sum_lines
 from libs.common.events.carrier import ParcelScanned
 from libs.common.events.issues import IssueAccepted, IssueCollectionWindowChosen, IssueStaffDecided
 from libs.common.events.registry import AnyEvent
@@ -42,6 +43,7 @@ def open_case(accepted: IssueAccepted, policy: ReturnPolicy) -> Case:
         accepted_at=accepted.accepted_at,
         market=accepted.market,
         requested_remedy=accepted.requested_remedy,
+        arrived_before=None if accepted.delivered_before is None else sum_lines(accepted.delivered_before),
     )
 
 

@@ -47,8 +47,8 @@ def _follow_arrivals(decision: CaseDecision, order: OrderLedger) -> None:
     """Notice lost or missing units that arrive after all, by the shop's word or the carrier's.
 
     Of a line with lost units, the others may still arrive; of a line with missing units, the shop counted all as
-    delivered before the report. Before the report is by the shop's time of delivery: the case may open later than the
-    delivery is read.
+    delivered before the report. Intake states those that were delivered before; an acceptance without that statement is
+    compared by the shop's time of delivery, since the case may open later than the delivery is read.
     """
     case = decision.case
     is_undelivered = case.reason in UNDELIVERED_REASONS
