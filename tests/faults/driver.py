@@ -45,6 +45,7 @@ class LoadDriver:
     counts: Counter[str] = field(default_factory=Counter)
     photos: set[str] = field(default_factory=set)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _faults: list[Exception] = field(default_factory=list)
     _calls: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_CONCURRENT_CALLS))
 
     @property
@@ -52,7 +53,10 @@ class LoadDriver:
         return len(self._tasks)
 
     async def run(self, seconds: float, over: asyncio.Event) -> None:
-        """Start purchases at the given rate for `seconds` and until `over` is set, then finish all of them."""
+        """Start purchases at the given rate for `seconds` and until `over` is set, then finish all of them.
+
+        Raises an `ExceptionGroup` of the faults that ended purchases early: none may drop out of the ledger unseen.
+        """
         begin = time.monotonic()
         async with httpx.AsyncClient(timeout=20, headers=self._authorization) as http:
             for number, offset in enumerate(workload.arrivals(self.per_second, self.burst)):
@@ -62,7 +66,7 @@ class LoadDriver:
                 await asyncio.sleep(max(0.0, due - time.monotonic()))
                 task = asyncio.create_task(self._play_purchase(workload.purchase(self.seed, number), http))
                 self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+                task.add_done_callback(self._end)
             await self._finish()
 
     @property
@@ -72,6 +76,14 @@ class LoadDriver:
     async def _finish(self) -> None:
         while self._tasks:
             await asyncio.wait(self._tasks)
+        if self._faults:
+            raise ExceptionGroup("purchases ended early", self._faults)
+
+    def _end(self, purchase: asyncio.Task[None]) -> None:
+        self._tasks.discard(purchase)
+        fault = None if purchase.cancelled() else purchase.exception()
+        if isinstance(fault, Exception):
+            self._faults.append(fault)
 
     async def _play_purchase(self, bought: SimulatedPurchase, http: httpx.AsyncClient) -> None:
         """Publish an order, then report it."""
@@ -191,10 +203,22 @@ class LoadDriver:
         except httpx.HTTPError:
             self.counts["calls_repeated"] += 1
             return None
-        if answer.status_code >= 500 or answer.json().get("code") in ("still_running", *RETRYABLE_CODES):
+        if answer.status_code >= 500 or (code := code_of(answer)) in ("still_running", *RETRYABLE_CODES):
             self.counts["calls_repeated"] += 1
             return None
+        if code is None:
+            self.counts[f"answers of {answer.status_code} without JSON"] += 1
+            return None
         return answer
+
+
+def code_of(answer: httpx.Response) -> str | None:
+    """The code of an answer, empty for one without; None if the answer is no JSON object and settles nothing."""
+    try:
+        body = answer.json()
+    except ValueError:
+        return None
+    return str(body.get("code") or "") if isinstance(body, dict) else None
 
 
 def _trace(key: str) -> bytes:
