@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from deploy.local.mailbox import Mailbox
+from libs.common.config.calendar_file import BUNDLED_CALENDAR, read_calendars
 from libs.common.events import issues as ev
 from libs.common.events.storefront import OrderPlaced, OrderPromiseChanged, OrderShipped
 from libs.common.events.values import Contact, Language, LineQuantity, Reporter
@@ -13,15 +14,19 @@ from services.delivery_notify.sending import circuit_breaker
 from services.delivery_notify.sending.retry_policy import MAX_ATTEMPTS
 from services.delivery_notify.sending.sender import LEASE, RECORD_TIME_LIMIT, SEND_TIME_LIMIT
 from tests.conftest import MakeDatabase, execute_as_owner
-from tests.delivery_notify.conversation_driver import ORDER, issue, line, placed
+from tests.delivery_notify.conversation_driver import ORDER, TOKYO, issue, line, placed
 from tests.delivery_notify.service import notifying, published, settled, take
 from tests.running import Live, eventually
 
 CLOSED_PORT = "smtp://127.0.0.1:1"
 
 
+SHOP = read_calendars(BUNDLED_CALENDAR, TOKYO).shop
+
+
 def soon(days: int) -> date:
-    return (datetime.now(UTC) + timedelta(days=days)).date()
+    """Return the day in so many days, or the next on which the shop is open: nothing is promised for another."""
+    return SHOP.next_open((datetime.now(UTC) + timedelta(days=days)).date())
 
 
 def order(language: Language = Language.JA) -> OrderPlaced:
