@@ -105,7 +105,8 @@ class DatabaseEvidence:
 class History:
     """The evidence of all checks. `now` is the time of the shop; `ledger` holds the storefront's reports and answers.
 
-    `roots`, where spans were collected: by trace id, the traces that its first span links to.
+    `roots`, where spans were collected: by trace id, the traces that its first span links to. `rests`: times by the
+    clock of records, in seconds, at which every service had read all that was published.
     """
 
     facts: Sequence[Fact]
@@ -116,6 +117,7 @@ class History:
     mails: Sequence[Row] | None = None
     logs: Mapping[str, str] = field(default_factory=dict)
     roots: Mapping[str, Set[str]] | None = None
+    rests: Sequence[float] = ()
 
     @cached_property
     def unique_facts(self) -> list[Fact]:

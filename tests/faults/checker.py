@@ -63,10 +63,14 @@ async def read_evidence(
     photos: Collection[str] = (),
     webhooks: bool = True,
     warned_clusters: Collection[str] = (),
+    rests: Sequence[float] = (),
 ) -> FaultEvidence:
-    """Read all topics and databases. Without `webhooks` no partner is subscribed to any."""
+    """Read all topics and databases. Without `webhooks` no partner is subscribed to any.
+
+    `rests` are the times at which nothing was left to read.
+    """
     whole = await read_history(system.servers, system.prefix, system.databases, zone, system.clock.now())
-    whole.ledger, whole.roots = ledger, system.roots
+    whole.ledger, whole.roots, whole.rests = ledger, system.roots, rests
     poison = [fact for fact in whole.facts if POISON_HEADER in fact.headers]
     history = replace(whole, facts=[fact for fact in whole.facts if POISON_HEADER not in fact.headers])
     history.databases = _without_poison(whole.databases, poison, system.prefix)

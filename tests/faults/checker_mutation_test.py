@@ -22,7 +22,7 @@ from deploy.local.process_guard import exit_on_signals
 from deploy.verification.verdict import Verdict
 from libs.common.decisions.ids import derived_id
 from libs.common.events.storefront import IssueSubmitted
-from libs.common.events.topics import ALL_SERVICES
+from libs.common.events.topics import ALL_SERVICES, STOREFRONT_ISSUES
 from libs.common.events.values import LineQuantity, Reason
 from libs.common.runtime.in_flight import ConsumerLag
 from tests.faults import workload
@@ -79,6 +79,8 @@ class MutationScenario:
     over_http: bool = False
     kind: OrderKind = OrderKind.PLAIN
     orders: int = ORDERS
+    reports_later: bool = False
+    """Reports come once every service has read the orders and their corrections."""
 
 
 SCENARIOS = (
@@ -90,6 +92,14 @@ SCENARIOS = (
     MutationScenario("outbox_outside", "outbox_outside", "nothing_lost", dies_at="outbox_outside"),
     MutationScenario("two_relays", "relay_without_lock", "no_duplicates", ("slow_relay",), processes=2),
     MutationScenario("changes", "changes_ignored", "corrections_count", correction=Correction.ONE_LESS),
+    MutationScenario("right_readdressed", correction=Correction.OLD_ADDRESS, reports_later=True),
+    MutationScenario(
+        "addresses",
+        "addresses_ignored",
+        "corrections_count",
+        correction=Correction.OLD_ADDRESS,
+        reports_later=True,
+    ),
     MutationScenario(
         "shop_refunds",
         "shop_refunds_ignored",
@@ -159,6 +169,7 @@ async def run_scenario(
             photos=photos,
             webhooks=scenario.over_http,
             warned_clusters=partners.warned_clusters,
+            rests=quiescence.rests,
         )
         return await asyncio.to_thread(verdicts, evidence)
 
@@ -207,9 +218,14 @@ async def _publish_workload(
     running: FaultSystem, publisher: RetryingPublisher, quiescence: Quiescence, scenario: MutationScenario
 ) -> list[dict[str, object]]:
     """Publish orders and their reports, through one process death where the scenario has one. Returns the ledger."""
-    for number in range(scenario.orders):
-        for record in _purchase_records(running, number, scenario):
-            await publisher.publish(record)
+    records = [each for number in range(scenario.orders) for each in _purchase_records(running, number, scenario)]
+    reports = [each for each in records if scenario.reports_later and each.topic == STOREFRONT_ISSUES.name]
+    for record in (each for each in records if each not in reports):
+        await publisher.publish(record)
+    if reports:
+        await quiescence.wait(QUIESCENCE_SECONDS)
+    for record in reports:
+        await publisher.publish(record)
     if scenario.dies_at:
         await _restart_after_failpoint(running)
     await quiescence.wait(QUIESCENCE_SECONDS)

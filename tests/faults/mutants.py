@@ -27,6 +27,7 @@ from services.partners.domain.retry_ladder import AttemptResult
 from services.partners.store import deliveries, received
 from services.returns.domain import ledger_decisions
 from services.returns.domain.handlers import order_watch
+from services.returns.store import order_snapshots
 
 Change = Callable[[], None]
 
@@ -118,6 +119,11 @@ def unordered_retry() -> None:
 def changes_ignored() -> None:
     """The money of an order stays as it was placed, whatever the shop changes later."""
     _replace_handler(OrderChanged)
+
+
+def addresses_ignored() -> None:
+    """The address of an order stays as it was placed, whatever the shop changes later."""
+    _replace(order_snapshots, "_with_changed", lambda before, _: before)
 
 
 def shop_refunds_ignored() -> None:
@@ -243,6 +249,7 @@ MUTANTS: dict[str, Change] = {
         relay_without_lock,
         unordered_retry,
         changes_ignored,
+        addresses_ignored,
         shop_refunds_ignored,
         refund_unsubscribed,
         webhooks_unordered,

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import asyncpg
@@ -42,6 +42,8 @@ class Quiescence:
     system: FaultSystem
     external_work: dict[str, Callable[[], int]]
     consumer_lag: ConsumerLag
+    rests: list[float] = field(default_factory=list)
+    """Times at which nothing was left to read or to do, in seconds as records are stamped."""
 
     async def wait(self, patience: float) -> PendingWork:
         """Return after several polls without work. Raises `NotQuiescentError` if nothing moves for `patience` s."""
@@ -49,6 +51,7 @@ class Quiescence:
         quiet, before = 0, dict[str, int]()
         async with httpx.AsyncClient(timeout=5) as http:
             while quiet < QUIET_POLLS:
+                polled_at = time.time()
                 work = await self.poll(http)
                 if not work.busy and (before or quiet == QUIET_POLLS - 1):
                     await self._poll_topics(work)
@@ -60,6 +63,7 @@ class Quiescence:
                 if before and (now - moved > patience or now - begin > patience * MAX_PATIENCE_FACTOR):
                     raise NotQuiescentError(_describe(before, now - moved))
                 await asyncio.sleep(POLL_SECONDS)
+        self.rests.append(polled_at)
         return work
 
     async def advance_days(self, days: int, real_seconds: float) -> timedelta:

@@ -157,6 +157,7 @@ async def run(system: FaultSystem, options: FaultOptions, log: Log) -> FaultResu
         taken=over_http.taken,
         photos=driver.photos,
         warned_clusters=partners.warned_clusters,
+        rests=quiescence.rests,
     )
     judged = await asyncio.to_thread(verdicts, evidence)
     watch.lap("auditing")

@@ -33,6 +33,7 @@ class HistoryBuilder:
     mails: list[dict[str, Any]] = field(default_factory=list)
     logs: dict[str, str] = field(default_factory=dict)
     days: int = 60
+    rests: list[float] = field(default_factory=list)
 
     def add(self, topic: str, kind: str, hours: float, /, trace: str = TRACE, **data: Any) -> Fact:
         at = START + timedelta(hours=hours)
@@ -82,7 +83,7 @@ class HistoryBuilder:
     def history(self) -> History:
         now = START + timedelta(days=self.days)
         zone = ZoneInfo("Asia/Tokyo")
-        return History(self.facts, zone, now, self.databases, self.ledger, self.mails, self.logs)
+        return History(self.facts, zone, now, self.databases, self.ledger, self.mails, self.logs, rests=self.rests)
 
 
 def _changed(fact: Fact, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Fact:

@@ -10,6 +10,7 @@ from deploy.verification.auditor import CHECKS, NUMBERS, audit
 from deploy.verification.evidence import DatabaseEvidence, Row
 from deploy.verification.verdict import run_check
 from tests.verification.histories import (
+    HOME,
     ISSUE,
     ORDER_LINE,
     START,
@@ -20,6 +21,7 @@ from tests.verification.histories import (
     valid_history,
 )
 from tests.verification.refund_tampering import TAMPERED_REFUND
+from tests.verification.request_tampering import TAMPERED_REQUESTS, announced, overdue, requested, settled
 from tests.verification.tampering import TAMPERED, TIMER, Tamper, in_database, late_order, with_event
 
 
@@ -30,10 +32,13 @@ def test_a_valid_history_has_no_violations(story: Callable[[], HistoryBuilder]) 
 
 
 def test_every_check_is_seen_to_fail_once() -> None:
-    assert {name for name, _, _ in TAMPERED + TAMPERED_REFUND} == set(CHECKS)
+    assert {name for name, _, _ in (*TAMPERED, *TAMPERED_REQUESTS, *TAMPERED_REFUND)} == set(CHECKS)
 
 
-@pytest.mark.parametrize(("name", "what", "tamper"), TAMPERED, ids=[f"{n}: {what}" for n, what, _ in TAMPERED])
+OF_THE_VALID = [*TAMPERED, *TAMPERED_REQUESTS]
+
+
+@pytest.mark.parametrize(("name", "what", "tamper"), OF_THE_VALID, ids=[f"{n}: {what}" for n, what, _ in OF_THE_VALID])
 def test_a_tampered_history_is_detected_with_its_records(name: str, what: str, tamper: Tamper) -> None:
     found = run_check(name, CHECKS[name], tamper(valid_history()).history()).violations
     assert found
@@ -101,6 +106,26 @@ def test_the_first_version_of_an_order_counts_as_of_the_order_itself() -> None:
     placed_at = (START + timedelta(hours=40)).isoformat()
     story = corrected_history().with_data("order.placed", placed_at=placed_at).rescheduled("order.placed", 51)
     assert run_check("corrections_count", CHECKS["corrections_count"], story.history()).violations == ()
+
+
+@pytest.mark.parametrize(
+    "story",
+    [
+        announced(settled(requested(valid_history()))),
+        announced(announced(settled(overdue(requested(valid_history())), 100)), "change_pending"),
+        settled(requested(valid_history())).with_data("customer.decision_settled", outcome="superseded"),
+        requested(valid_history()).with_data("customer.decided", answer_by=None),
+    ],
+)
+def test_a_request_with_an_outcome_that_its_customer_hears_is_no_violation(story: HistoryBuilder) -> None:
+    assert run_check("requests_answered", CHECKS["requests_answered"], story.history()).violations == ()
+
+
+def test_a_correction_that_was_not_read_before_the_order_is_no_violation() -> None:
+    story = corrected_history().with_data("replacement.ordered", ship_to=HOME).rescheduled("order.changed", 71.9)
+    story = replace(story.rescheduled("replacement.shipped", 72.1), rests=[START.timestamp()])
+    found = run_check("corrections_count", CHECKS["corrections_count"], story.history()).violations or ()
+    assert [each.description for each in found if "replacement" in each.description] == []
 
 
 def test_every_check_has_the_number_of_its_invariant() -> None:
