@@ -93,12 +93,6 @@ def test_a_lost_parcel_that_arrives_unnoticed_is_named(arrival: Fact) -> None:
     assert len(list(found_parcels_count(history(LOST, arrival)))) == 1
 
 
-def test_a_report_that_contradicts_a_known_delivery_is_no_violation() -> None:
-    known = [{"line_id": "1", "quantity": 1}]
-    lost = fact("issue.accepted", issue_id="I", order_id="O-1", reason="lost_in_transit", delivered_before=known)
-    assert list(found_parcels_count(history(DELIVERED, lost))) == []
-
-
 SHIPPED = fact("order.shipped", order_id="O-1", lines=[{"line_id": "1", "quantity": 1, "lot": "L"}])
 WARNED = fact("buyer.warned", order_id="O-1", cluster_id="C")
 NOTICE = fact("notice.sent", order_id="O-1", kind="buyer_warned")

@@ -25,6 +25,7 @@ from tests.intake.event_builders import (
     cancelled,
     days,
     delivered,
+    event,
     http_id,
     line,
     placed,
@@ -150,13 +151,31 @@ def test_a_piece_that_never_arrived_may_be_reported_missing(reason: Reason) -> N
     assert of(IssueAccepted, facts)[0].delivered_on is None
 
 
+LOST = submission(2, reason=Reason.LOST_IN_TRANSIT)
+
+
 @pytest.mark.parametrize("quantity", [0, 1, 2])
 def test_an_acceptance_states_the_units_of_its_lines_that_were_delivered_before(quantity: int) -> None:
     arrived = [delivered(quantity=1, at=NOON - days(number)) for number in range(quantity)]
-    _, facts = after([placed(), shipped(), *arrived, by_http(submission(2, reason=Reason.LOST_IN_TRANSIT))])
+    _, facts = after([placed(), shipped(), *arrived, by_http(LOST)])
+    assert units_before(facts) == quantity
+
+
+def test_a_delivery_that_was_known_at_the_report_came_before_it_though_the_clock_of_the_shop_is_ahead() -> None:
+    _, facts = after([placed(), shipped(), delivered(quantity=1, at=NOON + days(1)), by_http(LOST)])
+    assert units_before(facts) == 1
+
+
+def test_a_report_that_was_queued_came_before_a_delivery_that_the_shop_sent_after_it() -> None:
+    history = [placed(), shipped(), delivered(quantity=1, at=NOON + days(1)), event(LOST, at=NOON)]
+    _, facts = after(history)
+    assert units_before(facts) == 0
+
+
+def units_before(facts: Sequence[Fact]) -> int:
     stated = of(IssueAccepted, facts)[0].delivered_before
     assert stated is not None
-    assert sum(line.quantity for line in stated) == quantity
+    return sum(line.quantity for line in stated)
 
 
 def test_what_never_arrived_is_reported_lost_before_what_arrived() -> None:

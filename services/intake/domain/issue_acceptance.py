@@ -113,7 +113,7 @@ def accepted_event(decision: OrderDecision, report: Report, units: tuple[Unit, .
         decision.now,
         next_update_by=hours.open_day(decision.now, targets.next_update_open_days),
         first_response_due_at=hours.after(report.reported_at, targets.first_response),
-        delivered_before=_delivered_units(decision.order, report),
+        delivered_before=_delivered_before(decision.order, report),
     )
 
 
@@ -177,8 +177,11 @@ def _issue_line(line: ReportedLine, bought: OrderLine, lot: str | None) -> Issue
     )
 
 
-def _delivered_units(order: Order, report: Report) -> tuple[LineQuantity, ...]:
-    delivered = {line.line_id: order.movements_of(line.line_id).delivered_quantity for line in report.submission.lines}
+def _delivered_before(order: Order, report: Report) -> tuple[LineQuantity, ...]:
+    """Return the units of the reported lines that had been delivered before the report."""
+    delivered = report.delivered_before
+    if delivered is None:
+        delivered = order.delivered_units(report.submission, report.reported_at)
     return tuple(
         LineQuantity(line_id=line_id, quantity=min(quantity, MAX_QUANTITY))
         for line_id, quantity in delivered.items()

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from libs.common.decisions.fast_dataclass import dataclass
 from libs.common.decisions.fast_replace import replace
-from libs.common.decisions.shipments import CountedShipment
+from libs.common.decisions.shipments import CountedShipment, quantity_of
 from libs.common.events.storefront import IssueSubmitted
 from libs.common.events.values import OrderLine
 from services.intake.domain.units import LineMovements, Movement
@@ -55,11 +55,16 @@ class LineChange:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A customer's submission with the id of its issue; report windows are measured at `reported_at`."""
+    """A customer's submission with the id of its issue; report windows are measured at `reported_at`.
+
+    `delivered_before` are the units of its lines that were known as delivered when it was received over HTTP. A report
+    from Kafka has a time of the shop, which tells the deliveries before it, however long it was queued.
+    """
 
     issue_id: UUID
     submission: IssueSubmitted
     reported_at: datetime
+    delivered_before: Mapping[str, int] | None = None
 
     def of_customer(self, former: str, remaining: str) -> "Report":
         """Return the report after the shop merged these accounts of its customer."""
@@ -140,6 +145,10 @@ class Order:
 
     def movements_of(self, line_id: str) -> LineMovements:
         return LineMovements(_movements(self.shipments, line_id), _movements(self.deliveries, line_id))
+
+    def delivered_units(self, submission: IssueSubmitted, until: datetime | None = None) -> dict[str, int]:
+        """Return the delivered units of the reported lines, at or before `until` by the shop's time."""
+        return {line.line_id: quantity_of(self.deliveries, line.line_id, until) for line in submission.lines}
 
     def is_cancelled(self, line_id: str) -> bool:
         return self.fully_cancelled or line_id in self.cancelled_lines

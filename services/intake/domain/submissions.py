@@ -33,7 +33,7 @@ def issue_id_of(event: AnyEvent, submission: IssueSubmitted) -> UUID:
 
 
 def submit_report(decision: OrderDecision, command: SubmitReport) -> None:
-    report = Report(command.issue_id, command.report, decision.now)
+    report = _received(decision, command)
     if decision.state.issue_exists(report.issue_id):
         issue_id = report.issue_id
         message = f"issue {issue_id} exists already; read its status, or send another Idempotency-Key or issue_id"
@@ -48,7 +48,7 @@ def submit_report(decision: OrderDecision, command: SubmitReport) -> None:
 
 
 def submit_unclear_report(decision: OrderDecision, command: SubmitUnclearReport) -> None:
-    report = Report(command.issue_id, command.report, decision.now)
+    report = _received(decision, command)
     if decision.state.issue_exists(report.issue_id):
         decision.ignore("duplicate_report")
         return
@@ -59,6 +59,11 @@ def submit_unclear_report(decision: OrderDecision, command: SubmitUnclearReport)
         decision.emit(CommandRefused(units))
     else:
         issue_acceptance.reject(decision, report, units)
+
+
+def _received(decision: OrderDecision, command: SubmitReport) -> Report:
+    delivered = decision.order.delivered_units(command.report)
+    return Report(command.issue_id, command.report, decision.now, delivered)
 
 
 def receive_report(decision: OrderDecision, submission: IssueSubmitted) -> None:

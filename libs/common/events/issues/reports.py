@@ -59,8 +59,8 @@ class IssueAccepted(IssueEvent):
     delivered_on: Day | None = None
     """Latest delivery day of the reported units; absent if none was delivered (lost in transit)."""
     delivered_before: tuple[LineQuantity, ...] | None = None
-    """Units of the reported lines that the shop had published as delivered before the acceptance; a line without any is
-    left out. Absent if unknown."""
+    """Units of the reported lines that had been delivered before the report; a line without any is left out. Absent if
+    unknown."""
     noticed_on: Day | None = None
     """Day on which the customer noticed the problem, if stated."""
     next_update_by: Day | None = None

@@ -120,7 +120,7 @@ class Case:
     shop_refunded: UnitCounts = field(default_factory=dict)
     chargebacks: int = 0
     arrived_before: UnitCounts | None = None
-    """Units that the shop had published as delivered when intake accepted the report, by line."""
+    """Units by line that had been delivered before the report."""
     choice_request: ChoiceRequest | None = None
     choice_request_count: int = 0
     reviews: tuple[CaseReview, ...] = ()
