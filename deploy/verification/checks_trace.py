@@ -6,12 +6,20 @@ from datetime import timedelta
 from deploy.verification.evidence import Fact, History, parse_time
 from deploy.verification.verdict import InsufficientDataError, Violation, violation
 
+_BEGINNINGS = (
+    "issue.accepted",
+    "issue.staff_decided",
+    "issue.staff_decision_applied",
+    "customer.decided",
+    "parcel.found",
+)
+
 
 def one_trace(history: History) -> Iterator[Violation]:
     """From the report to its effects within ten minutes, all records carry the trace of the report.
 
     An event type that never carries a trace proves nothing (tracing is off at its producer). A later request about the
-    issue, such as a withdrawal, begins a trace of its own.
+    issue, such as a withdrawal, and an event that nobody asked for, such as a found parcel, begin traces of their own.
     """
     traced = {fact.issue: _trace(fact) for fact in history.of("issue.reported") if _trace(fact)}
     if not traced:
@@ -36,11 +44,13 @@ def _trace(fact: Fact) -> str:
 
 
 def _follows_a_decision(history: History, issue: str, fact: Fact) -> bool:
-    """Return true if the fact is in the trace of a decision of staff, or of a customer who chooses or withdraws."""
-    decided = history.about(issue, "issue.staff_decided", "issue.staff_decision_applied", "customer.decided")
+    """Return true if the fact is in the trace of what began later: a decision of staff, a customer who chooses or
+    withdraws, a later request that completed the report, or a courier who found the lost parcel.
+    """
+    decided = history.about(issue, *_BEGINNINGS)
     # The answer to a decision is published with its effects, on another topic, so that either may be written first.
     earlier = [each for each in decided if each.written_at <= fact.written_at or each.event_time <= fact.event_time]
-    return bool(_trace(fact)) and any(_trace(each) == _trace(fact) for each in earlier)
+    return bool(_trace(fact)) and any(_trace(each) == _trace(fact) and each is not fact for each in earlier)
 
 
 def _follows_a_wait(history: History, issue: str, fact: Fact) -> bool:

@@ -148,11 +148,12 @@ class LoadDriver:
             self.photos.update(each["sha256"] for each in answer.json()["photos"])
 
     async def _publish(self, bought: SimulatedPurchase, events: Iterable[NamedEvent], rng: random.Random) -> None:
-        """Publish events of an order; some of them are published twice."""
+        """Publish events of an order, each in a trace of its own; some of them are published twice."""
         for event in events:
             event_id = str(derived_id("faults", bought.order_id, event.name))
             key = (event.key or bought.customer_id).encode()
-            record = record_of(event.payload, event_id, "/faults/shop", self.system.clock.now(), key=key)
+            trace = [("traceparent", _trace(event_id))]
+            record = record_of(event.payload, event_id, "/faults/shop", self.system.clock.now(), trace, key=key)
             await self.publisher.publish(record)
             if rng.random() < 0.1:
                 self.counts["duplicates"] += 1

@@ -38,6 +38,17 @@ def test_a_record_in_the_trace_of_an_earlier_event_of_the_issue_follows_a_wait()
     assert violations(in_other_trace(valid_history(), "issue.accepted", "replacement.ordered")) == ()
 
 
+def test_what_a_later_acceptance_causes_is_in_its_trace() -> None:
+    assert violations(in_other_trace(valid_history(), "issue.accepted", "replacement.ordered"), NO_LINKS) == ()
+
+
+@pytest.mark.parametrize(("kind", "count"), [("parcel.found", 0), ("parcel.scanned", 1)])
+def test_a_notice_about_a_found_parcel_is_in_the_trace_of_the_courier(kind: str, count: int) -> None:
+    story = in_other_trace(valid_history(), "notice.sent")
+    story.add("carrier.events", kind, 72.03, trace=OTHER_TRACE, issue_id=ISSUE)
+    assert len(violations(story, NO_LINKS)) == count
+
+
 @pytest.mark.parametrize(("linked", "count"), [({"a" * 32}, 0), (set[str](), 1)])
 def test_a_trace_of_its_own_must_link_to_another_once_spans_are_collected(linked: set[str], count: int) -> None:
     story = in_other_trace(valid_history(), "replacement.ordered")
