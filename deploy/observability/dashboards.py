@@ -201,6 +201,31 @@ BUSINESS = Dashboard(
                 "Replaced dates per hour",
                 {"sum by (subject) (increase(sakidashi_promises_superseded_total[1h]))": "{{subject}}"},
             ),
+            Panel(
+                "First dates of the last 30 days",
+                {
+                    "sum by (subject, outcome) (max by (subject, name, outcome) "
+                    '(sakidashi_promises_first_dates{dimension="product_group"}))': "{{subject}} {{outcome}}"
+                },
+            ),
+            Panel(
+                "Kept first dates by warehouse and carrier",
+                {
+                    'sakidashi:first_dates:kept_ratio_30d{dimension=~"warehouse|carrier"}': (
+                        "{{dimension}} {{name}}, {{subject}}"
+                    )
+                },
+                "percentunit",
+            ),
+            Panel(
+                "Kept first dates by product group",
+                {'sakidashi:first_dates:kept_ratio_30d{dimension="product_group"}': "{{name}}, {{subject}}"},
+                "percentunit",
+            ),
+            Panel(
+                "Audited promises of the last 30 days",
+                {"max by (outcome) (sakidashi_promises_judged)": "{{outcome}}"},
+            ),
         ),
         "Desk and points": (
             Panel("Work items", {"max by (kind, state) (sakidashi_work_items)": "{{kind}} {{state}}"}),

@@ -102,10 +102,12 @@ def _closed(expression: str) -> str:
 WITHOUT_FAULTS = {
     "Server errors", "Anomalies", "Rejected reports per hour", "Refunds per hour", "Reviews per day", "Retries",
     "Replaced dates per hour", "Webhooks per hour", "Halted topics", "Reports that fail",
-    "Replacement orders that are late", "Processes",
+    "Replacement orders that are late", "Processes", "First dates of the last 30 days",
+    "Kept first dates by warehouse and carrier", "Kept first dates by product group",
+    "Audited promises of the last 30 days",
 }  # fmt: skip
-"""Panels without a line after a journey in which nothing fails, nobody is refunded and no webhook arrives; the series
-of "Processes" is Prometheus' own."""
+"""Panels without a line after a journey in which nothing fails, nobody is refunded, no webhook arrives and nobody
+audits; its first dates are still to come. The series of "Processes" is Prometheus' own."""
 
 WITHOUT_OUTCOMES = {(f"Sakidashi: {service}", "Outcomes") for service in ("intake", "returns", "loyalty")}
 """In a journey without repetitions these services apply every event; delivery_notify counts what it sends."""
