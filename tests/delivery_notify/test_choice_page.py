@@ -73,7 +73,8 @@ async def test_the_page_thanks_for_the_answer_and_asks_no_more(live: Live) -> No
 
 
 async def test_another_day_is_taken_with_its_date(live: Live) -> None:
-    link, requested = await ask(live), soon(30).isoformat()
+    requested = live.app.state.choice_page.calendar.next_open(soon(30)).isoformat()
+    link = await ask(live)
     await live.client.post(link, data={"choice": "change", "requested_date": requested})
     assert [requested in event for event in await decisions(live)] == [True]
 
@@ -94,7 +95,7 @@ async def test_a_second_answer_is_refused_with_the_first_one(live: Live) -> None
     link = await ask(live)
     await live.client.post(link, data={"choice": "wait"})
     second = await live.client.post(link, data={"choice": "cancel"})
-    assert (second.status_code, "はじめにお選びいただいた内容" in second.text) == (409, True)
+    assert (second.status_code, "先にお選びいただいた内容" in second.text) == (409, True)
     assert len(await decisions(live)) == 1
 
 
@@ -102,7 +103,7 @@ async def test_a_superseded_question_is_closed(live: Live) -> None:
     link = await ask(live)
     await take(live, later().model_copy(update={"promised_ship_date": soon(20)}))
     page = await live.client.post(link, data={"choice": "cancel"})
-    assert (page.status_code, "いちばん新しいメール" in page.text) == (409, True)
+    assert (page.status_code, "最新のメールのリンク" in page.text) == (409, True)
 
 
 @pytest.mark.parametrize("token", ["nonsense", "WyJPLTEiXQ.aaaa", "a" * 3000])
