@@ -32,7 +32,7 @@ from libs.common.events.values import (
 )
 from services.delivery_notify.domain.conversation import Conversation
 from services.delivery_notify.domain.decide import decide
-from services.delivery_notify.domain.notices import NoticeCreated, NoticesWithdrawn
+from services.delivery_notify.domain.notices import LineExcluded, NoticeCreated, NoticesWithdrawn
 from services.delivery_notify.policy.notification_rules import NotificationRules, load_rules
 
 TOKYO = ZoneInfo("Asia/Tokyo")
@@ -117,6 +117,8 @@ class ConversationDriver:
     rules: NotificationRules = RULES
     withdrawn_unsent: set[UUID] = field(default_factory=set)
     """Notices that were withdrawn before they were sent."""
+    excluded_unsent: set[tuple[UUID, str]] = field(default_factory=set)
+    """Notices with the lines that were excluded from them before they were sent."""
 
     def handle(self, payload: Payload, subject: str | None = None) -> list[Fact]:
         self.handled += 1
@@ -132,6 +134,8 @@ class ConversationDriver:
         self.facts += facts
         waiting = {notice.notice_id for notice in self.notices if notice.due_at > self.now}
         self.withdrawn_unsent |= waiting & self.withdrawn if of(facts, NoticesWithdrawn) else set()
+        excluded = of(facts, LineExcluded)
+        self.excluded_unsent |= {(each, fact.line_id) for fact in excluded for each in waiting & set(fact.notice_ids)}
         return list(facts)
 
     def advance_to(self, moment: datetime) -> list[Fact]:

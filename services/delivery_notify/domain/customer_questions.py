@@ -115,13 +115,17 @@ def close_questions(
     lines: frozenset[str] = frozenset(),
     issue_id: UUID | None = None,
     kinds: frozenset[NoticeKind] | None = None,
+    unsent_only: bool = False,
 ) -> None:
     """Close open questions about only these lines (asked by these kinds of notice), or about this issue. A question
-    about other lines as well stays open for those."""
+    about other lines as well stays open for those. `unsent_only`: no question that the customer may have."""
+    unsent = {each.notice_id for each in decision.state.notices if unsent_only and each.is_unsent(decision.now)}
     for question in decision.state.questions:
         left = tuple(each for each in question.line_ids if each not in lines)
         concerned = question.issue_id == issue_id if issue_id else bool(question.line_ids) and left != question.line_ids
         if not concerned or not question.open or (kinds is not None and question.kind not in kinds):
+            continue
+        if unsent_only and question.notice_id not in unsent:
             continue
         narrowed = replace(question, line_ids=left)
         closed = replace(question, status=QuestionStatus.CLOSED, closed_by=cause)

@@ -12,7 +12,8 @@ from libs.common.decisions.fast_replace import replace
 from libs.common.events.notices import NoticeKind
 from services.delivery_notify.domain import prepaid_acceptance, promises
 from services.delivery_notify.domain.context import ConversationDecision
-from services.delivery_notify.domain.notice_creation import create_notice
+from services.delivery_notify.domain.customer_questions import close_questions
+from services.delivery_notify.domain.notice_creation import create_notice, notice_id
 from services.delivery_notify.domain.notices import NoticeFacts, PromiseNews
 from services.delivery_notify.domain.order_line import Line
 from services.delivery_notify.domain.promise_notices import days, notify, versions
@@ -37,6 +38,12 @@ class DateChange:
     def delivery_moved(self) -> bool:
         delivery = self.line.delivery
         return delivery != self.before.delivery and delivery.day != delivery.last_announced_date
+
+    @property
+    def delivery_is_later(self) -> bool:
+        """The delivery date moved later than the customer has it."""
+        day, announced = self.line.delivery.day, self.line.delivery.last_announced_date
+        return self.delivery_moved and day is not None and announced is not None and day > announced
 
 
 def announce(
@@ -71,6 +78,7 @@ def _announce_ship_dates(
     wait = min(wait, until - decision.now) if until else wait
     line_ids = frozenset(each.line.line_id for each in (*changes, *later, *earlier, *first))
     supersede(decision, SHIP.announced_by, line_ids, "superseded")
+    _close_unsent_questions(decision, line_ids)
     for kind, group in ((NoticeKind.ORDER_EARLY, earlier), (NoticeKind.PREORDER_PROGRESS, first)):
         if group:
             _early_notice(decision, kind, group)
@@ -78,8 +86,22 @@ def _announce_ship_dates(
         facts = replace(_ship_facts(decision, later), code=cause)
         wait = batching_delay(decision, wait, (each.before.shipping.breaks_at for each in later))
         _delay_notice(decision, SHIP, later, facts, wait, _ship_news(later))
+    announced = {each.line.line_id for each in (*later, *earlier, *first)}
+    alone = [each for each in unrequested if each.line.line_id not in announced and each.delivery_is_later]
+    if alone:
+        _announce_delivery_dates(decision, alone, wait, cause)
     if not unrequested:
         prepaid_acceptance.renew_acceptance(decision)
+
+
+def _close_unsent_questions(decision: ConversationDecision, line_ids: frozenset[str]) -> None:
+    """Close questions that nobody was asked, since their notice was withdrawn: silence must not decide them."""
+    close_questions(decision, "superseded", lines=line_ids, kinds=SHIP.announced_by, unsent_only=True)
+    decision.put_lines(
+        replace(line, consent_lapses_at=None)
+        for line in decision.state.lines
+        if line.line_id in line_ids and line.consent_lapses_at and line.shipping.last_announced_version <= 1
+    )
 
 
 def _unsent_changes(decision: ConversationDecision, changes: Sequence[DateChange]) -> list[DateChange]:
@@ -177,7 +199,20 @@ def _delay_notice(
     news: PromiseNews,
 ) -> None:
     lines = [each.line for each in changes]
-    notify(decision, track, track.delayed, lines, facts, cause=versions(track, lines), wait=wait, news=news)
+    cause = _cause(decision, track, lines)
+    notify(decision, track, track.delayed, lines, facts, cause=cause, wait=wait, news=news)
+
+
+def _cause(decision: ConversationDecision, track: PromiseTrack, lines: Sequence[Line]) -> tuple[str, ...]:
+    """Return the versions that the notice is about, and a mark if an unsent notice is about the same ones.
+
+    That one was withdrawn because a date of another line moved; as its duplicate the new notice would not be created.
+    """
+    cause, state = versions(track, lines), decision.state
+    unsent = {each.notice_id for each in state.notices if each.is_unsent(decision.now)}
+    while notice_id(state.order_id, track.delayed, *cause) in unsent:
+        cause = (*cause, "again")
+    return cause
 
 
 def _ids(changes: Iterable[DateChange]) -> tuple[str, ...]:

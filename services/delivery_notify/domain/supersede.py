@@ -19,6 +19,9 @@ SHIP_DATE_NOTICES = frozenset(
         NoticeKind.PREORDER_PROGRESS,
     }
 )
+AT_ONCE = (NoticeKind.ORDER_EARLY, NoticeKind.PREORDER_PROGRESS)
+"""Notices of ship dates that are sent at once."""
+
 DELIVERY_DATE_NOTICES = frozenset({NoticeKind.DELIVERY_DELAYED, NoticeKind.DELIVERY_OVERDUE})
 
 
@@ -57,8 +60,10 @@ def _without(notice: NoticeRecord, lines: frozenset[str]) -> NoticeRecord:
 
 
 def date_is_unsent(decision: ConversationDecision, line_id: str, kind: NoticeKind) -> bool:
-    """Return true if the notice of the newest date of this line is unsent: the customer has an older date."""
-    covering = (each for each in reversed(decision.state.notices) if each.kind is kind and line_id in each.subjects)
+    """Return true if the notice of the newest date of this line, of this kind, is unsent: the customer has an older
+    date. One that left at once, with an earlier date, is newer than an unsent one that it withdrew."""
+    kinds = (kind, *AT_ONCE) if kind in SHIP_DATE_NOTICES else (kind,)
+    covering = (each for each in reversed(decision.state.notices) if each.kind in kinds and line_id in each.subjects)
     return next((each.is_unsent(decision.now) for each in covering), False)
 
 
