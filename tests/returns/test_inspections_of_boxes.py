@@ -5,7 +5,7 @@ from uuid import UUID
 from libs.common.events.values import Condition, CountedLine, InspectedLine, Reason
 from libs.common.events.warehouse import ItemInspected
 from libs.common.postgres.pool import Pool
-from services.returns.domain.commands import AssignCount
+from services.returns.domain.commands import AssignCount, SettleCount
 from services.returns.domain.state.count_ids import MAX_GIVEN, is_part_of, kept_id, part_id
 from tests.returns.cases import ISSUE, TUESDAY, accepted, line
 from tests.returns.test_kept_counts import OTHER, box, case_of, fire, open_counts, pool, take
@@ -60,6 +60,19 @@ async def test_an_inspection_that_waited_for_a_part_of_its_box_follows_it(pool: 
     await take(pool, look(1, "2"))
     await fire(pool)
     assert await inspected(pool) == [{}, {"2": 1}]
+
+
+async def test_an_inspection_that_waited_for_a_part_of_its_box_is_matched_when_staff_close_the_part(pool: Pool) -> None:
+    await take(pool, accepted(Reason.CHANGED_MIND))
+    await count_for_both(pool)
+    await fire(pool)
+    (part,) = await open_counts(pool)
+    await take(pool, look(1))
+    await fire(pool)
+    assert (await case_of(pool)).inbound.inspected == {}
+    await take(pool, SettleCount(count_id=part, staff="hanako", comment="Sent back."))
+    await fire(pool)
+    assert (await case_of(pool)).inbound.inspected == {"1": 1}
 
 
 async def test_inspections_of_a_box_for_two_customers_are_matched_by_their_lines(pool: Pool) -> None:

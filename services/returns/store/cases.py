@@ -32,7 +32,7 @@ from services.returns.domain.state.case_status import CLOSED_STATUSES, case_stat
 from services.returns.domain.state.count_ids import former_kept_id, kept_id
 from services.returns.domain.state.early_events import EventKept, early_event_of_timer
 from services.returns.domain.state.exposure import UNKNOWN_CUSTOMER, has_follow_up_issue
-from services.returns.domain.state.kept_counts import CountKept, CountMatched, count_of_timer
+from services.returns.domain.state.kept_counts import CountKept, CountMatched, CountSettled, count_of_timer
 from services.returns.domain.state.parcel_numbers import ParcelNumbered, numbers_of, stated_number
 from services.returns.store import early_events, parcel_numbers
 from services.returns.store.case_queries import list_cases_of_orders
@@ -48,7 +48,7 @@ MAX_CACHED_CASES = 4096
 NO_EXPOSURE_CHANGE = frozenset((ReplacementConfirmed, ReplacementDelayed))
 """Events that change no exposure and no visit, so that the exposure row is not locked for them."""
 
-_KEPT = frozenset((CountKept, CountMatched, EventKept))
+_KEPT = frozenset((CountKept, CountMatched, CountSettled, EventKept))
 
 _LOCK_CASES = """
     SELECT c.key, c.version,
@@ -254,7 +254,9 @@ def _new_numbers(before: Case, after: Case, owners: dict[str, dict[str, str]], n
 
 def _with_trace(fact: Fact) -> Fact:
     """Add the trace context of the causing event to what is kept, for the timer that brings it to its case."""
-    return replace(fact, trace=current_trace()) if isinstance(fact, CountKept | CountMatched | EventKept) else fact
+    if isinstance(fact, CountKept | CountMatched | CountSettled | EventKept):
+        return replace(fact, trace=current_trace())
+    return fact
 
 
 def _kept_count_of(event: AnyEvent) -> str | None:

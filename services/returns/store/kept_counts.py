@@ -114,20 +114,21 @@ class KeptCounts:
     async def save(self, conn: Connection, records: Sequence[Record], opened: Mapping[str, OpenedCase]) -> None:
         """Keep and match counts, mark those that were counted, and wake new cases whose counts came first."""
         kept = [record for record in records if isinstance(record, CountKept)]
-        matched = [record for record in records if isinstance(record, CountMatched)]
+        ended = [record for record in records if isinstance(record, CountMatched | CountSettled)]
         locked = {name for record in kept for name in _names(record.count)}
-        locked |= {box for record in matched if record.receipt_id for box in boxes_of(record.receipt_id)}
+        locked |= {box for record in ended if record.receipt_id for box in boxes_of(record.receipt_id)}
         locked |= opened.keys() | {case.order_id for case in opened.values()}
         if locked:
             await lock_issues(conn, locked)
         for record in kept:
             await self._keep(conn, record)
-        for taken in matched:
-            await conn.execute(_MATCHED, taken.count_id, str(taken.issue_id))
-            if taken.receipt_id:
-                await self._bring_inspections(conn, taken, boxes_of(taken.receipt_id))
-        for settled in (record for record in records if isinstance(record, CountSettled)):
-            await conn.execute(_SETTLED, settled.count_id, settled.at, settled.staff, settled.comment)
+        for end in ended:
+            if isinstance(end, CountMatched):
+                await conn.execute(_MATCHED, end.count_id, str(end.issue_id))
+            else:
+                await conn.execute(_SETTLED, end.count_id, end.at, end.staff, end.comment)
+            if end.receipt_id:
+                await self._bring_inspections(conn, end, boxes_of(end.receipt_id))
         if opened:
             await self._bring_kept(conn, opened)
 
@@ -145,13 +146,15 @@ class KeptCounts:
             due_at = case.at + AFTER_EARLY_EVENTS + timedelta(microseconds=number)
             await conn.execute(_WAKE, issue_id, count_timer(count_id), due_at, case.trace)
 
-    async def _bring_inspections(self, conn: Connection, matched: CountMatched, boxes: Collection[str]) -> None:
-        """Give the kept inspections of a box, of which a case has counted all or a part, to the case that they fit."""
+    async def _bring_inspections(
+        self, conn: Connection, ended: CountMatched | CountSettled, boxes: Collection[str]
+    ) -> None:
+        """Give the kept inspections of a box to the case that they fit, once all or a part of it waits no longer."""
         for row in await conn.fetch(_INSPECTIONS, list(boxes)):
             found = await self._find_case(conn, _COUNT.validate_json(row["body"]))
             if found:
                 await conn.execute(_ASSIGN, row["count_id"], str(found.issue_id), False)
-                await conn.execute(_WAKE, str(found.issue_id), count_timer(row["count_id"]), matched.at, matched.trace)
+                await conn.execute(_WAKE, str(found.issue_id), count_timer(row["count_id"]), ended.at, ended.trace)
 
     async def _keep(self, conn: Connection, record: CountKept) -> None:
         """Keep a count, and wake the case that it fits; without one, the case that handed it on counts or shows it."""
@@ -177,7 +180,7 @@ class KeptCounts:
         if isinstance(count, ItemInspected) and count.receipt_id and not issues:
             parts = await self._find_parts(conn, count.receipt_id)
             if any(part["is_open"] for part in parts):
-                return None  # once its case takes that part, the inspection is matched again
+                return None  # once its case takes that part, or staff close it, the inspection is matched again
             issues = [issue for part in parts for issue in (part["issue_id"], part["from_issue"]) if issue]
         is_named = bool(named - {beside})  # weaker marks may be those of another customer
         orders = [] if is_named else list(orders_named(count))

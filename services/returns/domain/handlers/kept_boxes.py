@@ -128,13 +128,16 @@ def _count(
     """Count a kept count but its foreign lines, and end its anomaly. `of_box` is the issue of lines that name none."""
     issue_id = decision.case.issue_id
     cause = anomaly_cause(SERVICE, COUNT_WITHOUT_CASE, count_thing(count_id))
-    receipt_id = count.receipt_id if isinstance(count, warehouse.ItemReceived) else None
-    decision.emit(CountMatched(count_id, issue_id, decision.now, receipt_id))
+    decision.emit(CountMatched(count_id, issue_id, decision.now, _receipt_id(count)))
     decision.emit(AnomalyCleared(cause=cause, issue_id=issue_id, cleared_at=decision.now))
     if isinstance(count, warehouse.ItemReceived):
         receipts.count_units(decision, count, list(filter(is_foreign, count.lines)), of_box)
     else:
         receipts.inspected(decision, count)
+
+
+def _receipt_id(count: Count) -> str | None:
+    return count.receipt_id if isinstance(count, warehouse.ItemReceived) else None
 
 
 def _counted_lines(count: Count) -> tuple[CountedLine, ...]:
@@ -151,7 +154,7 @@ def settle_count(customer: CustomerContext, command: SettleCount | CountStaffDec
     if kept.is_settled:
         return ()
     cause = anomaly_cause(SERVICE, COUNT_WITHOUT_CASE, count_thing(command.count_id))
-    settled = CountSettled(command.count_id, command.staff, command.comment, now)
+    settled = CountSettled(command.count_id, command.staff, command.comment, now, _receipt_id(kept.count))
     return settled, AnomalyCleared(cause=cause, cleared_at=now)
 
 

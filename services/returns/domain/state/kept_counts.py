@@ -64,12 +64,14 @@ class CountMatched(Record):
 
 @dataclass(frozen=True, slots=True)
 class CountSettled(Record):
-    """Staff dealt with a kept count outside any case; none takes it any more."""
+    """Staff dealt with a kept count outside any case; none takes it any more. `receipt_id`: its number as a box."""
 
     count_id: str
     staff: str
     comment: str
     at: datetime
+    receipt_id: str | None = None
+    trace: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
