@@ -56,9 +56,10 @@ def _waiting(history: History, counted: Counts) -> Iterator[Violation]:
 
 
 def _counted_for_another(history: History) -> Iterator[Violation]:
-    """Units whose own line names an issue or order are counted for no other one, unless staff decided so."""
+    """Units whose own line names an issue, order or replacement are counted for no other one, unless staff did so."""
     orders = {fact.issue: fact.order for fact in history.of("issue.accepted")}
     decided = {fact.issue for fact in history.of("count.staff_decision_applied") if fact.data["applied"]}
+    owners = {str(fact.data["replacement_id"]): fact.issue for fact in history.of("replacement.ordered")}
     boxes: Counts = defaultdict(list)
     for fact in history.of("item.received"):
         boxes[_time(fact.data.get("received_at"))].append(fact)
@@ -67,15 +68,18 @@ def _counted_for_another(history: History) -> Iterator[Violation]:
         taken[fact.issue, _time(fact.data.get("received_at"))].append(fact)
     for (issue, at), effects in taken.items():
         lines = [line for box in boxes.get(at, ()) for line in box.data["lines"]]
-        most = sum(int(line["quantity"]) for line in lines if _may_be_of(line, issue, orders.get(issue)))
+        most = sum(int(line["quantity"]) for line in lines if _may_be_of(line, issue, orders.get(issue), owners))
         if lines and issue in orders and issue not in decided and sum(map(_units, effects)) > most:
             what = f"issue {issue}: {sum(map(_units, effects))} units counted, {most} of its own in the box"
             yield violation(what, *boxes[at], *effects)
 
 
-def _may_be_of(line: Mapping[str, Any], issue: str, order: str | None) -> bool:
+def _may_be_of(line: Mapping[str, Any], issue: str, order: str | None, owners: Mapping[str, str]) -> bool:
+    """Return whether a line names nothing else than this issue. `owners`: issues by the id of their replacement."""
     if line.get("issue_id"):
         return bool(line["issue_id"] == issue)
+    if owners.get(str(line.get("replacement_id")), issue) != issue:
+        return False
     return line.get("order_id") in (None, order)
 
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from libs.common.decisions.ids import derived_id
 from libs.common.events.anomalies import CountStaffDecided
 from libs.common.events.issues import IssueAccepted, IssueStaffDecided
 from libs.common.events.storefront import CustomerMerged, OrderCancelled, OrderPlaced
@@ -41,9 +42,13 @@ BOXES: Facts = {
 }
 
 
-def shared_by(first: UUID, second: UUID, receipt: int, at: datetime, is_named: bool) -> ItemReceived:
-    """Return one box with a unit of each of two issues, which it names itself or by its lines only."""
-    lines = tuple(CountedLine(line_id="1", quantity=1, issue_id=issue) for issue in (first, second))
+def shared_by(first: UUID, second: UUID, receipt: int, at: datetime, is_named: bool, is_sent: bool) -> ItemReceived:
+    """Return one box with a unit of each of two issues, which it names itself or by its lines only.
+
+    `is_sent`: the second unit is the replacement of its issue, which its line names alone.
+    """
+    of_second = {"replacement_id": derived_id("replacement", second, 1)} if is_sent else {"issue_id": second}
+    lines = tuple(CountedLine(line_id="1", quantity=1, **named) for named in ({"issue_id": first}, of_second))
     issue = first if is_named else None
     return ItemReceived(issue_id=issue, lines=lines, received_at=at, receipt_id=f"shared-{receipt}")
 
@@ -55,6 +60,7 @@ SHARED: Facts = {
         st.sampled_from(ISSUES),
         st.integers(1, 100),
         AT_ONE_GATE,
+        st.booleans(),
         st.booleans(),
     )
 }

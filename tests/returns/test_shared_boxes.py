@@ -1,4 +1,4 @@
-"""Boxes with units of several issues on a real Postgres: each unit is counted for the issue that its own line names.
+"""Boxes with units of several issues on a real Postgres: each unit is counted for the case that its own line names.
 
 Where that issue has no case, the units wait and staff see them; they are never counted for another customer.
 """
@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 
+from libs.common.decisions.ids import derived_id
 from libs.common.events.anomalies import AnomalyCleared, AnomalyDetected
 from libs.common.events.issues import IssueAccepted, IssueAnomalyDetected
 from libs.common.events.values import CountedLine, Reason
@@ -178,3 +179,53 @@ async def test_a_unit_of_an_order_that_nobody_knows_is_counted_for_no_other_one(
     await fire(pool)
     assert await counted(pool, ISSUE) == [{}]
     assert len(await open_counts(pool)) == 1
+
+
+async def test_units_that_an_earlier_release_gave_to_the_case_of_the_box_wait_for_their_issue(pool: Pool) -> None:
+    await take(pool, accepted(Reason.CHANGED_MIND))
+    await take(pool, box(OWN, of_issue(OTHER)))
+    await pool.execute("UPDATE kept_counts SET issue_id = $1, is_last_choice = true", str(ISSUE))
+    await fire(pool)
+    assert await counted(pool, ISSUE) == [{"1": 1}]
+    assert len(await open_counts(pool)) == 1
+
+
+def of_replacement(issue: UUID) -> CountedLine:
+    return OWN.model_copy(update={"replacement_id": derived_id("replacement", issue, 1)})
+
+
+async def returned(pool: Pool, issue: UUID) -> dict[str, int]:
+    return dict((await case_of(pool, issue)).outbound.returned)
+
+
+async def open_with_replacements(pool: Pool) -> None:
+    """Open a case each for two customers, each of which has a replacement."""
+    await learn(pool, placed("O-2").model_copy(update={"customer_id": "C-2"}))
+    other = accepted(Reason.DEFECTIVE, issue_id=OTHER, order_id="O-2").model_copy(update={"customer_id": "C-2"})
+    await take(pool, accepted(Reason.DEFECTIVE), other)
+
+
+async def test_a_unit_of_the_replacement_of_another_customer_is_counted_for_its_case(pool: Pool) -> None:
+    await open_with_replacements(pool)
+    await take(pool, box(OWN, of_replacement(OTHER)))
+    await fire(pool)
+    assert await counted(pool, ISSUE, OTHER) == [{"1": 1}, {}]
+    assert [await returned(pool, issue) for issue in (ISSUE, OTHER)] == [{}, {"1": 1}]
+    assert await open_counts(pool) == []
+
+
+async def test_a_unit_of_the_replacement_of_the_case_is_counted_as_one(pool: Pool) -> None:
+    await open_with_replacements(pool)
+    await take(pool, box(OWN, of_replacement(ISSUE)))
+    await fire(pool)
+    assert (await counted(pool, ISSUE), await returned(pool, ISSUE)) == ([{"1": 1}], {"1": 1})
+
+
+async def test_a_unit_of_a_replacement_that_nobody_ordered_is_shown_to_staff(pool: Pool) -> None:
+    await open_with_replacements(pool)
+    await events(pool)
+    await take(pool, box(OWN, of_replacement(THIRD)))
+    await fire(pool)
+    assert await counted(pool, ISSUE, OTHER) == [{"1": 1}, {}]
+    (found,) = await events(pool, AnomalyDetected)
+    assert found.thing == f"count:{(await open_counts(pool))[0]}"

@@ -62,6 +62,11 @@ def _counted_for_another(**line: str) -> Tamper:
     return tamper
 
 
+def _counted_for_another_replacement(story: HistoryBuilder) -> HistoryBuilder:
+    story = with_event(story, "warehouse.orders", "replacement.ordered", 72.03, issue_id=OTHER, replacement_id="r9")
+    return story.with_data("item.received", lines=[{**LINE, "replacement_id": "r9"}])
+
+
 def _part(story: HistoryBuilder, **row: Any) -> HistoryBuilder:
     part = {"count_id": "gate-3/1", "from_issue": ISSUE, "units": 1, "received_at": START.isoformat(), **row}
     return in_database("returns", "kept_counts", part)(_box_without_papers(story))
@@ -317,6 +322,7 @@ TAMPERED: list[tuple[str, str, Tamper]] = [
     ("counted_goods", "a box that waits beside its case", _kept_beside_its_case),
     ("counted_goods", "units of another issue", _counted_for_another(issue_id=OTHER)),
     ("counted_goods", "units of another order", _counted_for_another(order_id="S2")),
+    ("counted_goods", "units of a replacement of another issue", _counted_for_another_replacement),
     ("counted_money", "a payment that nobody asked for, unseen", _paid_unasked),
     ("personal_data", "people in intake", _bookkeeping("intake", {"order_contacts": 1, "issues": 1})),
     ("personal_data", "people in two tables", _bookkeeping("returns", {"order_snapshots": 1, "cases": 3})),

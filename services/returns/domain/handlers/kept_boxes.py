@@ -36,7 +36,7 @@ SERVICE = "returns"
 def take_count(decision: CaseDecision, count_id: str) -> None:
     """Count what was kept before the case, or was found in the box of another one.
 
-    Units that this case handed on and that wait for the issue or order that they name are shown to staff.
+    Units that this case handed on and that wait for the issue, order or replacement that they name are shown to staff.
     """
     kept = _open_count(decision, count_id)
     if kept is None:
@@ -55,14 +55,14 @@ def take_count(decision: CaseDecision, count_id: str) -> None:
 
 
 def is_waiting_part(case: Case, kept: KeptCount) -> bool:
-    """Return whether a case handed these units on, and they wait for the issue or order that they name."""
+    """Return whether a case handed these units on, and they wait for a case of what they name."""
     return kept.is_open and kept.from_issue == case.issue_id and not kept.is_last_choice
 
 
 def assign_count(decision: CaseDecision, command: AssignCount | CountStaffDecided) -> None:
     """Count a box for the case that staff named; the same assignment again changes nothing and is no fault.
 
-    Of a box for several, the lines that name another issue or order are handed on.
+    Of a box for several, the lines that name another issue, order or replacement are handed on.
     """
     case = decision.case
     kept = decision.customer.kept_counts.get(command.count_id)

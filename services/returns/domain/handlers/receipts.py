@@ -94,14 +94,14 @@ def _repeated(decision: CaseDecision, event: ItemReceived, receipt_id: str) -> N
 def _hand_on(
     decision: CaseDecision, event: ItemReceived, receipt_id: str, goes_to: Destination, lines: Sequence[CountedLine]
 ) -> None:
-    """Keep units for the case that they belong to (`store.kept_counts`), by the issue or order of their lines."""
+    """Keep units for the case that they belong to (`store.kept_counts`), by what their lines name."""
     case = decision.case
     named = {"issue_id": goes_to.issue_id} if goes_to.issue_id else {}
     papers: dict[str, Any] = {
         "lines": tuple(line.model_copy(update=named) for line in lines),
         "receipt_id": part_id(receipt_id, case.issue_id, *filter(None, goes_to)),
         "issue_id": goes_to.issue_id or case.issue_id,
-        "order_id": goes_to.order_id or (None if goes_to.issue_id else case.order_id),
+        "order_id": goes_to.order_id or (None if goes_to.is_named else case.order_id),
     }
     if goes_to.is_named:
         papers["return_slip"] = None  # of the box; it may name the case that opened it

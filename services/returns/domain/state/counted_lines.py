@@ -8,14 +8,15 @@ from services.returns.domain.state.case import Case
 
 
 class Destination(NamedTuple):
-    """Issue or order that a counted line names, other than those of the case that has its box; both may be missing."""
+    """Issue, order or replacement that a counted line names and that is not of the case that has its box, if any."""
 
     issue_id: UUID | None = None
     order_id: str | None = None
+    replacement_id: UUID | None = None
 
     @property
     def is_named(self) -> bool:
-        return bool(self.issue_id or self.order_id)
+        return any(self)
 
 
 def named_line(case: Case, line: CountedLine) -> CountedLine:
@@ -27,16 +28,19 @@ def named_line(case: Case, line: CountedLine) -> CountedLine:
 
 
 def destination(case: Case, line: CountedLine, issue_of_box: UUID | None = None) -> Destination:
-    """Return the other issue or order that a line names. `issue_of_box` is that of lines that name none."""
+    """Return the other issue, or order and replacement, that a line names. `issue_of_box`: of lines that name none."""
     issue_id = line.issue_id or issue_of_box
     if issue_id and issue_id != case.issue_id:
         return Destination(issue_id=issue_id)
-    is_elsewhere = not line.issue_id and line.order_id and line.order_id != case.order_id
-    return Destination(order_id=line.order_id if is_elsewhere else None)
+    if line.issue_id:
+        return Destination()
+    order_id = line.order_id if line.order_id != case.order_id else None
+    is_ours = any(leg.replacement_id == line.replacement_id for leg in case.replacements)
+    return Destination(order_id=order_id, replacement_id=None if is_ours else line.replacement_id)
 
 
 def is_of_another_issue(case: Case, line: CountedLine, issue_of_box: UUID | None = None) -> bool:
-    """Return whether a line names another issue or order, or an order line that this case is not about."""
+    """Return whether a line names another issue, order or replacement, or an order line that is not of this case."""
     if destination(case, line, issue_of_box).is_named:
         return True
     is_unknown = line.line_id is not None and line.line_id not in case.reported_units

@@ -39,8 +39,8 @@ def count_thing(count_id: str) -> str:
 class CountKept(Record):
     """A count to be kept. `from_issue` is the case that it was taken out of, which gets it where nothing else fits.
 
-    `is_named`: its lines name another issue or order, so that it waits for a case of that one instead. `trace` is the
-    trace context of its event, added by the store.
+    `is_named`: its lines name another issue, order or replacement, so that it waits for a case of that one instead.
+    `trace` is the trace context of its event, added by the store.
     """
 
     count_id: str
