@@ -59,7 +59,9 @@ def create_app(settings: NotifySettings | None = None) -> FastAPI:
     service.add_aggregate(conversations, *SUBSCRIBES)
     stated = Consents()
     service.add_aggregate(stated, CustomerConsentChanged)
-    service.add_retention(*sweeps(settings.contact_retention_days, settings.notice_retention_days))
+    service.add_retention(
+        *sweeps(settings.contact_retention_days, settings.notice_retention_days, settings.free_text_retention_days)
+    )
     service.add_aggregate(Erasures(service.name, erase), CustomerErasureRequested)
     service.add_aggregate(CustomerMerges(move_customer), CustomerMerged)
     shop = Shop(

@@ -59,6 +59,8 @@ class NotifySettings(ChannelSettings):
     """Colour of buttons and links in mails, `#rrggbb`, dark enough for white text (contrast 4.5)."""
     contact_retention_days: Annotated[int, Field(ge=30)] = 730
     """Days after an order for which its contact is kept; must exceed the period for reports."""
+    free_text_retention_days: Annotated[int, Field(ge=1)] = 365
+    """Days after a reply of staff was sent for which its words are kept; as for the words in intake."""
     notice_retention_days: Annotated[int, Field(ge=30)] = 400
     """Days for which a sent notice is kept; the promise ledger stays."""
 

@@ -91,7 +91,7 @@ async def test_contacts_and_notices_are_forgotten_and_promises_never(pool: Pool)
                 at,
                 settled,
             )
-    assert await sweep(pool, *notices.sweeps(730, 400)) == [1, 1]
+    assert await sweep(pool, *notices.sweeps(730, 400, 365)) == [1, 1, 0]
     assert await left(pool, "SELECT order_id FROM contacts") == ["young"]
     # what waits to be sent is not forgotten, however old
     assert await left(pool, "SELECT order_id FROM notices ORDER BY 1") == ["old", "young", "young"]

@@ -13,12 +13,15 @@ from libs.common.events.notices import NoticeKind
 from libs.common.events.values import Language
 from libs.common.http.signed_links import Purpose, SignedLinks
 from libs.common.privacy.erasure import Erasure
-from services.delivery_notify.domain.notices import NoticeCreated, ReplyTextRecorded
-from services.delivery_notify.store.erasure import erase
+from services.delivery_notify.domain.notices import NoticeCreated, NoticeFacts, ReplyTextRecorded
+from services.delivery_notify.rendering.content import NoticeContent
+from services.delivery_notify.store.erasure import erase, sweeps
+from services.delivery_notify.store.notice_queue import claim_notices
 from tests.conftest import MakeDatabase
 from tests.delivery_notify.conversation_driver import CUSTOMER, ISSUE, MONDAY, ORDER, drive, issue, of, placed, reasons
+from tests.delivery_notify.rendered_notices import RENDERER
 from tests.delivery_notify.service import SECRETS, notifying, settled, take
-from tests.delivery_notify.test_gifts import OWN, gift
+from tests.delivery_notify.test_gifts import ALL, OWN, gift
 from tests.delivery_notify.test_sender import order
 
 WORDS = "蓋は無事です。\n<b>12 cm</b> & 300 ml"
@@ -65,10 +68,16 @@ def test_the_words_are_not_among_the_facts_of_the_notice() -> None:
     assert "12 cm" not in repr((driver.state, notice))
 
 
-def test_the_receiver_of_a_gift_who_reported_gets_the_reply() -> None:
-    driver = gift(replied(), recipient_notices=OWN)
+@pytest.mark.parametrize("recipient_notices", [OWN, ALL])
+def test_a_reply_about_a_gift_goes_to_the_customer_whom_the_desk_shows(recipient_notices: Any) -> None:
+    driver = gift(replied(), recipient_notices=recipient_notices)
     (notice,) = [each for each in of(driver.facts, NoticeCreated) if each.kind == NoticeKind.STAFF_REPLY]
-    assert notice.facts.for_recipient
+    assert not notice.facts.for_recipient
+
+
+def test_a_text_message_brings_the_words_themselves() -> None:
+    content = NoticeContent(NoticeKind.STAFF_REPLY, ORDER, "山田 花子", Language.JA, NoticeFacts(reply=WORDS))
+    assert WORDS in RENDERER.render(content).brief
 
 
 @pytest.mark.parametrize("language", Language)
@@ -97,3 +106,24 @@ async def test_the_words_are_deleted_with_the_customer(database: MakeDatabase) -
             assert await tx.conn.fetchval("SELECT count(*) FROM reply_texts") == 1
             await erase(tx.conn, Erasure(CUSTOMER, derived_id("erasure"), datetime.now(UTC) + timedelta(days=1)))
             assert await tx.conn.fetchval("SELECT count(*) FROM reply_texts") == 0
+
+
+async def test_the_words_are_deleted_after_the_period_for_free_text(database: MakeDatabase) -> None:
+    (sweep,) = [each for each in sweeps(400, 400, 30) if each.name == "words of replies"]
+    async with notifying(await database("delivery_notify")) as live:
+        await take(live, order(), replied())
+        await settled(live)
+        async with live.service.transaction() as tx:
+            for at, left in ((datetime.now(UTC) - timedelta(days=1), 1), (datetime.now(UTC) + timedelta(days=1), 0)):
+                await tx.conn.execute(sweep.statement, at, 100)
+                assert await tx.conn.fetchval("SELECT count(*) FROM reply_texts") == left
+
+
+async def test_a_kind_of_the_next_release_waits_for_it(database: MakeDatabase) -> None:
+    async with notifying(await database("delivery_notify")) as live:
+        insert = """
+            INSERT INTO notices (notice_id, order_id, customer_id, kind, facts, made_at, due_at, contact_by)
+            VALUES (gen_random_uuid(), 'O-9', 'C-9', 'kind_of_next_release', '{}', $1, $1, $1)"""
+        await live.service.pool.execute(insert, datetime.now(UTC) - timedelta(hours=1))
+        async with live.service.transaction() as tx:
+            assert await claim_notices(tx.conn, datetime.now(UTC), 10, timedelta(minutes=1)) == []

@@ -64,7 +64,8 @@ class StaffSimulator:
 
     async def _reply(self, wrote: IssueCustomerWrote, key: str) -> None:
         """Answer the mail; the message ends its work at the desk."""
-        body = {"staff": "demo-ops", "text": REPLY_WITH_PHOTOS if wrote.photos else REPLY}
+        text = REPLY_WITH_PHOTOS if wrote.photos else REPLY
+        body = {"staff": "demo-ops", "text": text, "answers": [str(wrote.message_id)]}
         url = f"{self.intake_url}/v1/issues/{wrote.issue_id}/replies"
         self._count((await self.http.post(url, json=body, headers={"Idempotency-Key": key})).status_code)
 

@@ -9,7 +9,8 @@ from libs.common.events import topics
 from libs.common.events.envelope import Payload
 from libs.common.events.values import Identifier, UtcTime
 
-MAX_REPLY_LENGTH = 4000
+MAX_REPLY_LENGTH = 2000
+"""Characters of a reply; a text message of LINE, with 5,000 UTF-16 code units, holds it whole."""
 
 ReplyText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_REPLY_LENGTH)]
 

@@ -5,7 +5,7 @@ staff about the customer. Kept: the ids of customer, orders and issues, and amou
 storefront's pseudonym, so it must not be a mail address or a name. Replacing it was rejected: that would split a ledger
 while events under the old id are still in flight, and could be reversed with the topics of the last month.
 
-Kafka records cannot be edited. Personal data is on four topics and on the dead-letter topics, which keep it for a week
+Kafka records cannot be edited. Personal data is on five topics and on the dead-letter topics, which keep it for a week
 (`events.topics`); `erase_cli --drop-read` deletes it earlier. Rejected: encryption with a key per customer, which every
 partner would need and the storefront does not use; and compaction, which loses all but the last event of an order.
 

@@ -35,7 +35,6 @@ ABOUT_GOODS = frozenset(
         NoticeKind.COLLECTION_WINDOW_DECLINED,
         NoticeKind.COLLECTION_WINDOW_PENDING,
         NoticeKind.ITEM_RECEIVED,
-        NoticeKind.STAFF_REPLY,
     }
 )
 

@@ -1,7 +1,9 @@
 """Replies of staff to customers: the notice that brings their words.
 
 A reply is sent in every state of its issue, also before the order is known and after the issue has ended. Its words are
-kept neither in the conversation nor in the facts of the notice: an erasure deletes them by themselves.
+kept neither in the conversation nor in the facts of the notice: an erasure deletes them by themselves. It goes to the
+customer who ordered, as the desk shows before it is sent, also where the receiver of a gift reported the issue: intake
+knows no other contact.
 """
 
 from libs.common.events.messages import MessageReplied

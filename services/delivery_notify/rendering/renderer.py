@@ -26,6 +26,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
 from libs.common.decisions.shop_calendar import ShopCalendar
+from libs.common.events.notices import NoticeKind
 from services.delivery_notify.channels.channel import RenderedMessage
 from services.delivery_notify.domain.notices import NoticeFacts, NoticeLine
 from services.delivery_notify.rendering import layout_filters
@@ -146,7 +147,8 @@ class Renderer:
         variables["preheader"] = layout_filters.first_paragraph(blocks.text_of("body"))
         html = blocks.html(self._html_of("layout.html"))
         unsubscribe_url = variables["unsubscribe_link"]
-        brief = " ".join(filter(None, (f"[{self.shop.name}]", heading, variables["link"], unsubscribe_url)))
+        words = content.facts.reply if content.kind == NoticeKind.STAFF_REPLY else heading  # the words are the message
+        brief = " ".join(filter(None, (f"[{self.shop.name}]", words, variables["link"], unsubscribe_url)))
         subject = phrases.mail_subject(self.shop.name, heading, variables["subject_order_id"], content.language)
         return RenderedMessage(subject, _collapse_empty_lines(text), html, brief, unsubscribe_url)
 

@@ -46,9 +46,13 @@ _OLD_NOTICES = """
         SELECT notice_id FROM notices WHERE made_at < $1 AND settled_at < $1 LIMIT $2)"""
 
 
-def sweeps(contact_days: int, notice_days: int) -> tuple[Sweep, ...]:
+def sweeps(contact_days: int, notice_days: int, free_text_days: int) -> tuple[Sweep, ...]:
     """Return the retention sweeps of delivery_notify."""
-    return (Sweep("contacts", _OLD_CONTACTS, contact_days), Sweep("notices", _OLD_NOTICES, notice_days))
+    return (
+        Sweep("contacts", _OLD_CONTACTS, contact_days),
+        Sweep("notices", _OLD_NOTICES, notice_days),
+        Sweep("words of replies", reply_texts.OLD, free_text_days),
+    )
 
 
 async def erase(conn: Connection, erasure: Erasure) -> None:

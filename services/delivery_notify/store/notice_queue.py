@@ -8,6 +8,7 @@ from uuid import UUID
 
 from libs.common.decisions.fast_dataclass import dataclass
 from libs.common.events.customers import ConsentPurpose
+from libs.common.events.notices import NoticeKind
 from libs.common.events.values import language_of
 from libs.common.postgres.batch import columns
 from libs.common.postgres.column_keys import ColumnKeys, keys_of
@@ -19,6 +20,9 @@ from services.delivery_notify.store.preferences import line_and_phone
 
 COUNTED = DEFERRABLE | ADVERTISING
 """Kinds that the daily limit may defer, so that messages are counted for them."""
+
+KNOWN = tuple(NoticeKind)
+"""Kinds that this release can render; those of the next wait for it during a rolling upgrade."""
 
 NO_REFS = "[]"
 """No promise is announced or broken; the case of most notices."""
@@ -75,7 +79,7 @@ _CLAIM = """
         SELECT n.notice_id,
                coalesce(n.started_channel, CASE WHEN n.status = 'sending' OR n.attempts > 0 THEN 'email' END) AS started
         FROM notices n LEFT JOIN contacts c USING (order_id)
-        WHERE n.settled_at IS NULL AND n.due_at <= $1
+        WHERE n.settled_at IS NULL AND n.due_at <= $1 AND n.kind = ANY ($8)
           AND (n.wait_until IS NULL OR n.wait_until <= clock_timestamp())
           AND (c.order_id IS NOT NULL OR n.withdrawn_cause IS NOT NULL OR n.contact_by <= $1)
           AND (n.withdrawn_cause IS NOT NULL OR NOT EXISTS (
@@ -143,7 +147,7 @@ async def claim_notices(conn: Connection, now: datetime, limit: int, lease: time
     At most one per order, except for batched notices, which are sent together.
     """
     keys = keys_of(conn)
-    parameters = (now, limit, lease, COUNTED, keys.lookup_key, ADVERTISING, ConsentPurpose.LOYALTY)
+    parameters = (now, limit, lease, COUNTED, keys.lookup_key, ADVERTISING, ConsentPurpose.LOYALTY, KNOWN)
     rows = await conn.fetch(_CLAIM, *parameters)
     replies = await reply_texts.read_facts(conn, rows)
     return [

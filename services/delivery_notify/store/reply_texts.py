@@ -23,6 +23,11 @@ ERASE = """
     WHERE n.notice_id = r.notice_id AND n.customer_id = $1 AND n.made_at <= $2"""
 
 
+OLD = """
+    DELETE FROM reply_texts WHERE notice_id IN (
+        SELECT r.notice_id FROM reply_texts r JOIN notices n USING (notice_id) WHERE n.settled_at < $1 LIMIT $2)"""
+
+
 async def save(conn: Connection, rows: Sequence[ReplyTextRecorded]) -> None:
     """Insert the words of notices that are stored already."""
     if rows:

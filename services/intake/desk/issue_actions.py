@@ -67,17 +67,16 @@ async def note(desk: CurrentDesk, request: Request, session: Agent, issue_id: UU
 @router.post("/desk/issues/{issue_id}/reply")
 async def preview_reply(desk: CurrentDesk, request: Request, session: Agent, issue_id: UUID) -> Response:
     """Claim the issue and show the reply with its recipient."""
-    model, reply = await desk.models.issue(issue_id, session), Reply.from_form(await read_form(request))
+    reply = Reply.from_form(await read_form(request))
+    if not reply.text:
+        return await _unsent_page(desk, session, issue_id, reply, 422, "reply_missing")
+    model = await desk.models.issue(issue_id, session)
     if model is None:
         return desk.renderer.not_found(session)
-    if not reply.text:
-        return desk.renderer.page(
-            "issue.html", session, 422, done=None, fault="reply_missing", note_id=uuid4(), **model
-        )
     try:
         await desk.decisions.claim(issue_id, session)
-    except ClaimedError as error:
-        return _claimed_page(desk, session, issue_id, error)
+    except ClaimedError:
+        return await _unsent_page(desk, session, issue_id, reply, 409, "reply_claimed")
     return desk.renderer.page("reply.html", session, reply=reply, message_id=uuid4(), **model)
 
 
@@ -87,11 +86,22 @@ async def send_reply(desk: CurrentDesk, request: Request, session: Agent, issue_
     reply, back = Reply.from_form(await read_form(request)), f"/desk/issues/{issue_id}"
     try:
         is_sent = await desk.replies.send(issue_id, session, reply)
-    except ClaimedError as error:
-        return _claimed_page(desk, session, issue_id, error)
+    except ClaimedError:
+        return await _unsent_page(desk, session, issue_id, reply, 409, "reply_claimed")
     except StaleVersionError:
-        return desk.renderer.message(session, "stale", 409, back=back)
+        return await _unsent_page(desk, session, issue_id, reply, 409, "reply_stale")
     return redirect_to(f"{back}{'?done=reply' if is_sent else ''}")
+
+
+async def _unsent_page(
+    desk: Desk, session: StaffSession, issue_id: UUID, reply: Reply, status: int, fault: str
+) -> Response:
+    """Return the issue as it is now, with the words that were not sent in the form."""
+    model = await desk.models.issue(issue_id, session)
+    if model is None:
+        return desk.renderer.not_found(session)
+    shown = {**model, "draft": reply.text}
+    return desk.renderer.page("issue.html", session, status, done=None, fault=fault, note_id=uuid4(), **shown)
 
 
 @router.post("/desk/issues/{issue_id}/release")

@@ -10,7 +10,7 @@ from typing import Any
 
 from libs.common.events.issues import IssueChoiceRequested
 from libs.common.events.notices import NoticeKind
-from services.intake.domain.projections.work_items import WorkKind
+from services.intake.domain.projections.work_items import UNDELIVERED, WorkKind
 from services.intake.store.desk import WorkItem
 
 NOTICE_BY_STEP: dict[str, NoticeKind | None] = {
@@ -28,6 +28,7 @@ NOTICE_BY_STEP: dict[str, NoticeKind | None] = {
     "details": NoticeKind.DETAILS_REQUESTED,
     "unhappy": None,
     "unreached": None,
+    UNDELIVERED: None,
     "window": NoticeKind.COLLECTION_BOOKED,
     "message": None,
     "anomaly": None,
@@ -63,6 +64,8 @@ def next_steps(work: Iterable[WorkItem], timeline: Sequence[Mapping[str, Any]]) 
 
 def _step(item: WorkItem, timeline: Sequence[Mapping[str, Any]]) -> NextStep | None:
     code = item.detail.partition(" ")[0] if item.kind == WorkKind.PROGRESS else item.kind.value
+    if item.kind == WorkKind.MESSAGE and item.detail == UNDELIVERED:
+        code = UNDELIVERED
     if code not in NOTICE_BY_STEP:
         return None
     default = _last_default(timeline) if item.kind == WorkKind.CHOICE else ""

@@ -29,6 +29,10 @@ class ReplyRequest(BaseModel):
 
     staff: Identifier
     text: Annotated[ReplyText, Field(description="Plain text; each line is a paragraph of the message.")]
+    answers: Annotated[
+        tuple[UUID, ...],
+        Field(max_length=100, description="Ids of the messages (`issue.customer_wrote`) whose work at the desk ends."),
+    ] = ()
 
 
 class ReplyReceipt(BaseModel):
@@ -45,7 +49,7 @@ async def reply(issue_id: UUID, reply: ReplyRequest, key: Key, service: CurrentS
     async def record(tx: ServiceTransaction) -> Answer:
         async def once() -> Answer:
             message_id = derived_id("reply", f"/{key.caller}", key.key)
-            if not await record_reply(tx, issue_id, message_id, reply.staff, reply.text):
+            if not await record_reply(tx, issue_id, message_id, reply.staff, reply.text, reply.answers):
                 raise Problem(404, "unknown_issue", f"issue_id: there is no issue {issue_id}; send the id of an issue.")
             return Answer(202, ReplyReceipt(issue_id=issue_id, message_id=message_id).model_dump(mode="json"))
 

@@ -1,9 +1,10 @@
 """Replies of staff to a customer: kept beside the messages of the issue, and published to be sent.
 
-A reply ends the work that the customer's messages made. The name of the member of staff stays in intake: the message is
-signed by the shop.
+The work of the messages that a reply answers ends with it. The name of the member of staff stays in intake: the message
+is signed by the shop.
 """
 
+from collections.abc import Collection
 from uuid import UUID
 
 from libs.common.decisions.ids import derived_id
@@ -15,15 +16,33 @@ from services.intake.store import desk as desk_store
 from services.intake.store.customer_messages import CustomerMessage, MessageContent
 
 
-async def record_reply(tx: ServiceTransaction, issue_id: UUID, message_id: UUID, staff: str, text: str) -> bool:
-    """Record and publish a reply once; returns False for an unknown issue."""
+async def record_reply(
+    tx: ServiceTransaction,
+    issue_id: UUID,
+    message_id: UUID,
+    staff: str,
+    text: str,
+    answered: Collection[UUID] | None = None,
+) -> bool:
+    """Record and publish a reply once; returns False for an unknown issue.
+
+    `answered` are the messages whose work ends; None: all that the issue has now, also those of undelivered replies.
+    """
     about = await customer_messages.subject_of_issue(tx.conn, issue_id)
     if about.order_id is None or about.customer_id is None:
         return False
     message = CustomerMessage(message_id, about, tx.now, MessageContent("", "", text, text), staff=staff)
     if not await customer_messages.record(tx.conn, message):
         return True
-    await _end_messages(tx, issue_id, message_id, staff)
+    if answered is None:
+        open_work = await desk_store.work_of_issue(tx.conn, issue_id)
+        waiting = {item.about for item in open_work if item.kind == WorkKind.MESSAGE}
+        # A mail is stored before the event that makes it work is read.
+        waiting |= {str(each) for each in await customer_messages.ids_of_customer(tx.conn, issue_id)}
+    else:
+        waiting = {str(each) for each in answered}
+    for each in sorted(waiting):
+        await _end(tx, issue_id, each, staff)
     replied = MessageReplied(
         message_id=message_id,
         issue_id=issue_id,
@@ -36,11 +55,9 @@ async def record_reply(tx: ServiceTransaction, issue_id: UUID, message_id: UUID,
     return True
 
 
-async def _end_messages(tx: ServiceTransaction, issue_id: UUID, message_id: UUID, staff: str) -> None:
-    """End the work of the customer's messages, and record it: a message that is read again does not come back."""
-    for item in await desk_store.work_of_issue(tx.conn, issue_id):
-        if item.kind != WorkKind.MESSAGE:
-            continue
-        await desk_store.end_work(tx.conn, issue_id, item.kind, item.about)
-        action_id, subject = derived_id("reply", message_id, item.about), settled_subject(item.kind, item.about)
-        await desk_store.record_action(tx.conn, action_id, str(issue_id), staff, HANDLED, subject, "", tx.now)
+async def _end(tx: ServiceTransaction, issue_id: UUID, message: str, staff: str) -> None:
+    """End the work of a message, and record it: one whose event is read later, or again, does not come back."""
+    subject = settled_subject(WorkKind.MESSAGE, message)
+    await desk_store.end_work(tx.conn, issue_id, WorkKind.MESSAGE, message)
+    action_id = derived_id("answered", issue_id, message)
+    await desk_store.record_action(tx.conn, action_id, str(issue_id), staff, HANDLED, subject, "", tx.now)

@@ -24,6 +24,7 @@ _ISSUE_OF_ORDER = """
 _RECENT = """
     SELECT count(*) FROM customer_messages
     WHERE issue_id IS NOT DISTINCT FROM $1 AND received_at > $2 AND staff IS NULL"""
+_OF_CUSTOMER = "SELECT message_id FROM customer_messages WHERE issue_id = $1 AND staff IS NULL"
 _PHOTOS = "SELECT count(*) FROM evidence WHERE issue_id = $1"
 _EXISTS = "SELECT EXISTS (SELECT FROM customer_messages WHERE message_id = $1)"
 _INSERT = """
@@ -121,6 +122,11 @@ async def record(conn: Connection, message: CustomerMessage) -> bool:
 
 async def messages_of_issue(conn: Connection, issue_id: UUID) -> Sequence[CustomerMessage]:
     return [_message(conn, row) for row in await conn.fetch(_OF_ISSUE, issue_id)]
+
+
+async def ids_of_customer(conn: Connection, issue_id: UUID) -> list[UUID]:
+    """Return the ids of the messages that customers wrote about an issue."""
+    return [row["message_id"] for row in await conn.fetch(_OF_CUSTOMER, issue_id)]
 
 
 async def find_message(conn: Connection, message_id: UUID) -> CustomerMessage | None:

@@ -195,7 +195,8 @@ _VERSION = """
     SELECT (SELECT coalesce(max(position), 0) FROM timeline
             WHERE issue_id = $1 AND (type LIKE 'issue.%' OR type LIKE 'customer.%'))
            || '.' || (SELECT count(*) FROM desk_actions WHERE subject = $1::text)
-           || '.' || (SELECT count(*) FROM staff_decisions WHERE issue_id = $1)"""
+           || '.' || (SELECT count(*) FROM staff_decisions WHERE issue_id = $1)
+           || '.' || (SELECT count(*) FROM customer_messages WHERE issue_id = $1)"""
 
 
 @dataclass(frozen=True, slots=True)

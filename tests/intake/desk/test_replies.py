@@ -8,10 +8,12 @@ import httpx
 import pytest
 
 from libs.common.events.messages import MessageReplied
+from libs.common.events.notices import NoticeFailed, NoticeSuppressed
 from libs.common.events.registry import decode
 from tests.intake.desk.conftest import Desk, Staff
 from tests.intake.desk.test_customer_mail import ADDRESSES, receive
 from tests.intake.mail.mails import SHAPES, Mail
+from tests.outbox import take_events
 from tests.running import OPS
 
 WORDS = "蓋は無事です。\n<b>12 cm</b> & 300 ml"
@@ -120,10 +122,66 @@ async def test_a_viewer_sees_no_form_to_reply(desk: Desk) -> None:
 async def test_a_help_desk_replies_over_http_once_per_key(desk: Desk) -> None:
     await customer_wrote(desk)
     path, key = f"/v1/issues/{desk.case.ids['issue_id']}/replies", {**OPS, "Idempotency-Key": "ticket-7"}
-    body = {"staff": "zendesk", "text": WORDS}
+    written = await desk.live.service.pool.fetchval("SELECT message_id::text FROM customer_messages")
+    body = {"staff": "zendesk", "text": WORDS, "answers": [written]}
     first, again = [await desk.live.client.post(path, json=body, headers=key) for _ in range(2)]
     assert (first.status_code, again.json()) == (202, first.json())
     assert len(await replies(desk)) == 1
+    assert await open_messages(desk) == 0
+
+
+async def test_a_reply_over_http_ends_the_work_of_no_message_that_it_does_not_answer(desk: Desk) -> None:
+    await customer_wrote(desk)
+    path, key = f"/v1/issues/{desk.case.ids['issue_id']}/replies", {**OPS, "Idempotency-Key": "ticket-9"}
+    await desk.live.client.post(path, json={"staff": "zendesk", "text": WORDS}, headers=key)
+    assert (len(await replies(desk)), await open_messages(desk)) == (1, 1)
+
+
+async def mail_before_its_event(desk: Desk) -> None:
+    """Receive a mail whose event nobody has read yet."""
+    mail = Mail(SHAPES["outlook"], to=ADDRESSES.of_issue(desk.case.ids["issue_id"]))
+    assert (await desk.live.client.post("/v1/mail", content=mail.render(), headers=OPS)).status_code == 202
+
+
+async def read_events(desk: Desk) -> None:
+    service = desk.live.service
+    for event in await take_events(service.pool):
+        if event.type == "issue.customer_wrote.v1":
+            await service.execute(service.aggregates["timeline"], event)
+
+
+async def test_a_mail_that_came_after_the_preview_stops_the_reply_before_its_event_is_read(desk: Desk) -> None:
+    hanako = await desk.as_("hanako")
+    sent = fields(await preview(desk, hanako))
+    await mail_before_its_event(desk)
+    page = await hanako.post(f"{desk.issue}/reply/send", **sent)
+    assert (page.status_code, "12 cm" in page.text) == (409, True)
+
+
+async def test_a_message_that_was_answered_does_not_become_work_when_its_event_is_read(desk: Desk) -> None:
+    await mail_before_its_event(desk)
+    hanako = await desk.as_("hanako")
+    await hanako.post(f"{desk.issue}/reply/send", **fields(await preview(desk, hanako)))
+    await read_events(desk)
+    assert await open_messages(desk) == 0
+
+
+@pytest.mark.parametrize("kind", ["failed", "suppressed"])
+async def test_a_reply_that_did_not_arrive_is_work_until_staff_have_dealt_with_it(desk: Desk, kind: str) -> None:
+    known = {"notice_id": uuid4(), "kind": "staff_reply", "order_id": "SD-1", "customer_id": "C-1"}
+    about: dict[str, Any] = {**known, "issue_id": desk.case.ids["issue_id"], "cause": "no_channel_left"}
+    now = desk.live.service.clock.now()
+    fact = (
+        NoticeFailed(**about, channel="email", failed_at=now)
+        if kind == "failed"
+        else NoticeSuppressed(**about, suppressed_at=now)
+    )
+    service = desk.live.service
+    await service.execute(service.aggregates["timeline"], service.event(fact))
+    hanako = await desk.as_("hanako")
+    assert "A reply that did not arrive" in (await hanako.get("/desk/work/messages")).text
+    assert "A reply that did not arrive" in (await hanako.get(desk.issue)).text
+    await hanako.post(f"{desk.issue}/reply/send", **fields(await preview(desk, hanako)))
     assert await open_messages(desk) == 0
 
 

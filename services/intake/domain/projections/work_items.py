@@ -16,6 +16,10 @@ HANDLED = "handled"
 """Action of staff that settles a work item which concerns no other service: they have contacted the customer."""
 
 
+UNDELIVERED = "undelivered"
+"""Detail of a message whose reply could not be delivered, in place of its channel."""
+
+
 class WorkKind(StrEnum):
     REVIEW = "review"
     CHOICE = "choice"
@@ -113,12 +117,15 @@ def settled_subject(kind: str, about: str) -> str:
 
 
 def names_cause(change: WorkChange) -> TypeGuard[WorkOpened]:
-    """Return whether this is an anomaly with a named cause. Without one, nobody can know that it is the same."""
-    return type(change) is WorkOpened and change.kind == WorkKind.ANOMALY and " " in change.about
+    """Return whether this is a message, or an anomaly with a named cause: without one, nobody can know that it is the
+    same."""
+    if type(change) is not WorkOpened:
+        return False
+    return change.kind == WorkKind.MESSAGE or (change.kind == WorkKind.ANOMALY and " " in change.about)
 
 
 def without_settled(changes: Iterable[WorkChange], settled: Collection[tuple[str, str]]) -> list[WorkChange]:
-    """Leave out anomalies whose cause staff have dealt with; `settled` are pairs of issue and settled subject."""
+    """Leave out messages and anomalies that staff have dealt with; `settled` are pairs of issue and settled subject."""
     return [
         change
         for change in changes

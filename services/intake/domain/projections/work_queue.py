@@ -19,6 +19,7 @@ from libs.common.events.values import StaffAction
 from services.intake.domain.projections.ended_reviews import ENDED_WITH_CASE, ended_reviews
 from services.intake.domain.projections.work_items import (
     LEG_OF_STEP,
+    UNDELIVERED,
     Leg,
     ReviewDecided,
     WorkChange,
@@ -46,6 +47,9 @@ UNREACHED_RESPONSE_TIME = timedelta(days=1)
 WINDOW_RESPONSE_TIME = timedelta(hours=4)
 MESSAGE_RESPONSE_TIME = timedelta(days=1)
 ANOMALY_RESPONSE_TIME = timedelta(days=1)
+
+UNREACHABLE = ("contact_unknown", "address_suppressed", "no_channel_left")
+"""Causes of `notice.suppressed` for which no channel to the customer was left."""
 
 _DEFAULT_GRACE = timedelta(days=2)
 """Time after the due time of a question in which its default is published; without it the case stalls."""
@@ -82,8 +86,23 @@ def _on_customer_wrote(event: issues.IssueCustomerWrote, at: datetime, zone: Zon
 def _on_notice_failed(event: notices.NoticeFailed, at: datetime, zone: ZoneInfo) -> Changes:
     if event.issue_id is None:
         return ()
+    if event.kind == notices.NoticeKind.STAFF_REPLY:
+        return (_undelivered(event, at),)
     due_at = at + UNREACHED_RESPONSE_TIME
     return (WorkOpened(event.issue_id, WorkKind.UNREACHED, at, due_at, "", event.cause[:200]),)
+
+
+def _on_notice_suppressed(event: notices.NoticeSuppressed, at: datetime, zone: ZoneInfo) -> Changes:
+    """Only words of staff are missed by somebody; what replaced any other notice is on its way."""
+    is_lost = event.kind == notices.NoticeKind.STAFF_REPLY and event.issue_id and event.cause in UNREACHABLE
+    return (_undelivered(event, at),) if is_lost else ()
+
+
+def _undelivered(event: notices.NoticeEvent, at: datetime) -> WorkOpened:
+    """The reply did not reach the customer: the message waits for staff again, until they have dealt with it."""
+    assert event.issue_id
+    due_at = at + MESSAGE_RESPONSE_TIME
+    return WorkOpened(event.issue_id, WorkKind.MESSAGE, at, due_at, str(event.notice_id), UNDELIVERED)
 
 
 def _on_anomaly_detected(event: issues.IssueAnomalyDetected, at: datetime, zone: ZoneInfo) -> Changes:
@@ -244,6 +263,7 @@ _HANDLERS: dict[type[Payload], Callable[[Any, datetime, ZoneInfo], Changes]] = {
     issues.IssueReopened: _on_reopened,
     issues.IssueRated: _on_rated,
     issues.IssueCustomerWrote: _on_customer_wrote,
+    notices.NoticeSuppressed: _on_notice_suppressed,
     issues.IssueReviewRequested: _on_review_requested,
     issues.IssueDetailsRequested: _on_details_requested,
     issues.IssueDetailsProvided: _on_details_provided,
