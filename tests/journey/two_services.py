@@ -9,6 +9,7 @@ from libs.common.events.issues import IssueEvent
 from libs.common.events.notices import CustomerDecided
 from libs.common.events.values import IssueLine, Reason
 from libs.common.events.warehouse import ReplacementOrdered
+from services.delivery_notify.domain.customer_questions import CustomerAnswered
 from services.delivery_notify.domain.notices import NoticeCreated
 from services.delivery_notify.policy.notification_rules import load_rules
 from services.returns.domain.context import CaseRules
@@ -41,6 +42,12 @@ class TwoServices:
 
     def report(self, reason: Reason, *lines: IssueLine) -> None:
         self._published(accepted(reason, *lines, at=self.now))
+
+    def choose(self, answer: CustomerAnswered) -> None:
+        """Let the customer answer a question at the present moment."""
+        self.talk.now = self.now
+        self.talk.handle(answer)
+        self._pass_on()
 
     def run_until(self, end: datetime) -> None:
         """Let everything happen that is due until `end`, in the order of its time."""

@@ -203,3 +203,9 @@ class Conversation:
 
     def with_notice(self, notice: NoticeRecord) -> "Conversation":
         return replace(self, notices=(*self.notices, notice)[-NOTICES_KEPT:])
+
+
+def chosen_refund(conversation: Conversation, issue_id: UUID) -> UUID | None:
+    """Return the choice by which the customer, or the default, replaced this issue's replacement with a refund."""
+    newest = next((each for each in reversed(conversation.questions) if each.issue_id == issue_id), None)
+    return newest.choice_id if newest and newest.answer == Choice.REFUND else None

@@ -13,6 +13,7 @@ from libs.common.events.issues import (
 from libs.common.events.notices import NoticeKind
 from services.delivery_notify.domain.collection_windows import WINDOW_NOTICES
 from services.delivery_notify.domain.context import ConversationDecision
+from services.delivery_notify.domain.conversation import chosen_refund
 from services.delivery_notify.domain.issue_notices import issue_facts, notify_issue, withdraw_issue
 from services.delivery_notify.domain.issue_thread import (
     Appointment,
@@ -29,14 +30,18 @@ REFUND_DELAY = timedelta(minutes=30)
 def on_collection_requested(
     decision: ConversationDecision, thread: IssueThread, event: IssueCollectionRequested
 ) -> None:
-    """Notify only if it is the first answer to the report; else the notice about the appointment follows."""
-    if thread.answered:
+    """Notify if it is the first answer to the report, or that to the choice of a refund; else the notice about the
+    appointment follows."""
+    choice = chosen_refund(decision.state, event.issue_id)
+    if thread.answered and choice is None:
         decision.ignore("awaiting_appointment")
         return
     thread = mark_answered(thread)
     decision.put_thread(thread)
-    facts = NoticeFacts(plan="collection", day=event.earliest_date, **issue_facts(decision.state, thread))
-    notify_issue(decision, thread, NoticeKind.ISSUE_ACCEPTED, facts, cause=(event.issue_id,))
+    plan = "collection" if choice is None else "refund_collection"
+    facts = NoticeFacts(plan=plan, day=event.earliest_date, **issue_facts(decision.state, thread))
+    cause = (event.issue_id,) if choice is None else (event.issue_id, choice)
+    notify_issue(decision, thread, NoticeKind.ISSUE_ACCEPTED, facts, cause=cause)
 
 
 def on_collection_booked(decision: ConversationDecision, thread: IssueThread, event: IssueCollectionBooked) -> None:

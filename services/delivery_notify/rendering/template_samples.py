@@ -67,6 +67,7 @@ SAMPLES: dict[str, tuple[NoticeKind, dict[str, Any]]] = {
         for reason in (Reason.DAMAGED_IN_TRANSIT, Reason.MISSING_ITEM, Reason.WRONG_ITEM)
     },
     "accepted, collection": (NoticeKind.ISSUE_ACCEPTED, {"plan": "collection", "reason": Reason.CHANGED_MIND}),
+    "accepted, collection for a refund": (NoticeKind.ISSUE_ACCEPTED, {"plan": "refund_collection"}),
     "accepted, later": (NoticeKind.ISSUE_ACCEPTED, {"plan": "wait", "next_update_by": DAY}),
     "rejected, unknown order": (NoticeKind.ISSUE_REJECTED, {"code": "unknown_order"}),
     "rejected, window": (NoticeKind.ISSUE_REJECTED, {"code": "window_closed"}),
