@@ -121,6 +121,8 @@ def mail_days(notice: NoticeCreated, language: Language) -> set[tuple[int, int]]
 
 def party_of(notice: NoticeCreated) -> ShopCalendar:
     """The party that has to act on the day of a notice."""
+    if notice.facts.plan == "refund_collection":
+        return CARRIER
     is_restock = notice.kind is NoticeKind.CHOICE_REQUESTED and notice.promised_date is not None
     if is_restock or (notice.kind in _SHIP_KINDS and notice.facts.plan != "date"):
         return WAREHOUSE
