@@ -41,7 +41,7 @@ REFUSALS = st.sampled_from([("reject", 0, 5), ("reject", 60, 30), ("reject, no d
 WAREHOUSES = st.builds(
     lambda refusal, first, later: [[refusal, *first], *later], REFUSALS, STEPS, st.lists(STEPS, max_size=3)
 )
-"""What the warehouse does with each order of the replacement; it refuses the first one."""
+"""Steps of the warehouse with each order of the replacement; it refuses the first one."""
 CUSTOMERS = st.lists(st.tuples(st.sampled_from(Choice), st.integers(0, 8)), max_size=3)
 """The choice of each question and the half days before it; one that is not offered is not made."""
 
