@@ -31,13 +31,10 @@ TITLES = tuple(
     for code, language, text in (
         ("silver", "ja", "シルバー会員"),
         ("silver", "en", "Silver"),
-        ("silver", "de", "Silber"),
         ("free_gift_wrap", "ja", "ギフト包装無料"),
         ("free_gift_wrap", "en", "Free gift wrapping"),
-        ("free_gift_wrap", "de", "Kostenlose Geschenkverpackung"),
         ("new_year", "ja", "新春キャンペーン"),
         ("new_year", "en", "the New Year campaign"),
-        ("new_year", "de", "Neujahrsaktion"),
     )
 )
 SAMPLES: dict[str, tuple[NoticeKind, dict[str, Any]]] = {
