@@ -1,6 +1,7 @@
 """Simulated year of orders per market: no promise breaks unannounced or announced twice, no deadline is missed.
 
-Each year has a leap day, both changes of summer time, and the public holidays of the market. The actions of the shop
+Each year has a leap day, both changes of summer time, the public holidays of the market, and company closures; shop,
+warehouse and courier keep different days. The actions of the shop
 come from a seeded generator, all decisions from the real `decide`, whose timers fire at their due times.
 """
 
@@ -14,10 +15,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from libs.common.decisions.business_hours import BusinessHours
 from libs.common.decisions.calendars import Calendars
-from libs.common.decisions.shop_calendar import ShopCalendar
+from libs.common.decisions.shop_calendar import Closure, ShopCalendar
 from libs.common.events.envelope import Payload
-from libs.common.events.notices import CustomerDecided, DecidedBy, NoticeKind
+from libs.common.events.notices import CustomerDecided, DecidedBy, NoticeKind, PromiseSubject
 from libs.common.events.storefront import (
     OrderCancelled,
     OrderDelayed,
@@ -39,7 +41,21 @@ ONE = (LineQuantity(line_id="1", quantity=1),)
 
 
 def rules_in(market: str) -> NotificationRules:
-    return load_rules(Calendars.of(ShopCalendar(ZoneInfo(ZONES[market]), market)))
+    return load_rules(parties_in(market))
+
+
+def parties_in(market: str) -> Calendars:
+    """The shop and its warehouse and courier, each with other weekly closing days, and company closures of two."""
+
+    def hours(closed_weekday: int, *closures: Closure) -> BusinessHours:
+        return BusinessHours(ShopCalendar(ZoneInfo(ZONES[market]), market, (closed_weekday,), closures))
+
+    summer, winter = Closure(date(2027, 8, 11), date(2027, 8, 16)), Closure(date(2027, 12, 29), date(2028, 1, 3))
+    return Calendars(
+        hours(6, summer, winter),
+        {"default": hours(2, winter)},
+        {"default": hours(0, Closure(date(2028, 2, 7), date(2028, 2, 9)))},
+    )
 
 
 @dataclass
@@ -57,8 +73,9 @@ def simulate(market: str, number: int) -> SimulatedOrder:
     rng, rules = random.Random(f"{market}:{number}"), rules_in(market)
     day = FIRST_DAY + timedelta(days=number)
     start = rules.calendar.moment(day, rng.randint(6, 22), rng.randrange(60))
-    promise = None if rng.random() < 0.1 else rules.calendar.add_open_days(day, rng.randint(1, 5))
-    door = promise + timedelta(days=rng.randint(2, 9)) if promise and rng.random() < 0.7 else None
+    promise = None if rng.random() < 0.1 else rules.calendars.warehouse().add_open_days(day, rng.randint(1, 5))
+    carrier = rules.calendars.carrier()
+    door = carrier.next_open(promise + timedelta(days=rng.randint(2, 9))) if promise and rng.random() < 0.7 else None
     driver = ConversationDriver(now=start, rules=rules)
     ordered = line("1", promise, preorder=rng.random() < 0.2, promised_delivery_date=door)
     paid = Prepayment(amount=PRICE, received_at=start) if rng.random() < 0.5 else None
@@ -203,3 +220,16 @@ def test_an_open_line_always_has_a_timer(year: tuple[str, list[SimulatedOrder]])
         line_ = order.driver.conversation.lines[0]
         if line_.open and line_.shipping.owed_day:
             assert "overdue" in order.driver.timers
+
+
+def test_no_date_is_announced_for_a_day_on_which_the_party_that_has_to_act_is_closed(
+    year: tuple[str, list[SimulatedOrder]],
+) -> None:
+    calendars, count = parties_in(year[0]), 0
+    for order in year[1]:
+        for notice in order.driver.notices:
+            for ref in notice.promises.announces:
+                party = calendars.warehouse() if ref.subject == PromiseSubject.LINE else calendars.carrier()
+                assert party.is_open(ref.day), (notice.kind, ref)
+                count += 1
+    assert count > ORDERS_A_MARKET / 4
