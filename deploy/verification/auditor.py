@@ -67,6 +67,7 @@ TOPICS = (
     "loyalty",
     "product.alerts",
     "anomalies",
+    "messages",
     "customers",
     "storefront.customers",
     "storefront.consents",

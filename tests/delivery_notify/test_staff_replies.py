@@ -16,7 +16,6 @@ from libs.common.privacy.erasure import Erasure
 from services.delivery_notify.domain.notices import NoticeCreated, NoticeFacts, ReplyTextRecorded
 from services.delivery_notify.rendering.content import NoticeContent
 from services.delivery_notify.store.erasure import erase, sweeps
-from services.delivery_notify.store.notice_queue import claim_notices
 from tests.conftest import MakeDatabase
 from tests.delivery_notify.conversation_driver import CUSTOMER, ISSUE, MONDAY, ORDER, drive, issue, of, placed, reasons
 from tests.delivery_notify.rendered_notices import RENDERER
@@ -117,13 +116,3 @@ async def test_the_words_are_deleted_after_the_period_for_free_text(database: Ma
             for at, left in ((datetime.now(UTC) - timedelta(days=1), 1), (datetime.now(UTC) + timedelta(days=1), 0)):
                 await tx.conn.execute(sweep.statement, at, 100)
                 assert await tx.conn.fetchval("SELECT count(*) FROM reply_texts") == left
-
-
-async def test_a_kind_of_the_next_release_waits_for_it(database: MakeDatabase) -> None:
-    async with notifying(await database("delivery_notify")) as live:
-        insert = """
-            INSERT INTO notices (notice_id, order_id, customer_id, kind, facts, made_at, due_at, contact_by)
-            VALUES (gen_random_uuid(), 'O-9', 'C-9', 'kind_of_next_release', '{}', $1, $1, $1)"""
-        await live.service.pool.execute(insert, datetime.now(UTC) - timedelta(hours=1))
-        async with live.service.transaction() as tx:
-            assert await claim_notices(tx.conn, datetime.now(UTC), 10, timedelta(minutes=1)) == []

@@ -20,7 +20,7 @@ DAY_AS_WRITTEN = {"ja": "2027年3月12日(金)", "en": "Friday, 12 March 2027", 
 GREETINGS = {"ja": "山田 花子 様", "en": "Dear 山田 花子,", "de": "Guten Tag 山田 花子,"}
 
 EVERY = [(case, language) for case in SAMPLES for language in Language]
-UNDATED = {NoticeKind.BUYER_WARNED, NoticeKind.CONTACT_CHANGED}
+UNDATED = {NoticeKind.BUYER_WARNED, NoticeKind.CONTACT_CHANGED, NoticeKind.STAFF_REPLY}
 DATED = [(case, language) for case, language in EVERY if SAMPLES[case][0] not in UNDATED]
 
 

@@ -85,6 +85,7 @@ _CLAIM = """
           AND (n.withdrawn_cause IS NOT NULL OR NOT EXISTS (
               SELECT 1 FROM notices e
               WHERE e.order_id = n.order_id AND e.sequence < n.sequence AND NOT (e.batched AND n.batched)
+                AND e.kind = ANY ($8)
                 AND (e.settled_at IS NULL) IS TRUE AND (e.due_at <= $1) IS TRUE
                 AND (e.withdrawn_cause IS NULL OR e.status = 'sending')))
         ORDER BY n.due_at, n.sequence LIMIT $2 FOR UPDATE OF n SKIP LOCKED),
