@@ -23,6 +23,7 @@ OF_ABSENT_FILES = {
     "POLICY_FILE",
     "HANDLING_TIMES_FILE",
     "AWARD_RULES_FILE",
+    "CANNED_RESPONSES_FILE",
     "TEMPLATES_DIR",
 }
 """Paths in a container; the loaders of these files have tests of their own."""

@@ -51,6 +51,7 @@ notices                       r      r       w               -       r        r 
 loyalty                       r      -       r               w       r        r          -         -       -       -
 product.alerts                w      -       r               -       r        r          r         -       -       -
 anomalies                     rw     rw      w               w       rw       r          -         -       -       -
+messages                      w      -       r               -       -        -          -         -       -       -
 customers                     rw     rw      rw              rw      r        r          r         r       -       rw
 events.rejected               w      w       -               -       r        r          r         r       r       -
 intake.dead-letters           w      -       -               -       -        -          -         -       -       r
