@@ -119,7 +119,7 @@ def prepare(
     data = folder / "data"
     text = settings_text(port, kept_port(), data, listeners)
     settings.write_text(text, encoding="utf-8")
-    shutil.copytree(_formatted_data(), data)
+    shutil.copytree(formatted_data(), data)
     return ManagedProcess("kafka (apache)", [*broker_of(heap_mb), settings], log=log)
 
 
@@ -142,7 +142,7 @@ def settings_text(port: int, controller: int, data: Path, listeners: Sequence[Ex
     )
 
 
-def _formatted_data() -> Path:
+def formatted_data() -> Path:
     """A data folder formatted by the storage tool."""
     keep = download() / "formatted"
     with _exclusive_lock():
@@ -158,7 +158,7 @@ def _formatted_data() -> Path:
 def _shared_classes() -> Path:
     """The archive of a broker's classes, which the JVM writes when the first broker on these jars ends in order."""
     keep, part = _jars() / "classes.jsa", _jars() / "classes.part"
-    formatted = _formatted_data()
+    formatted = formatted_data()
     with _exclusive_lock():
         if not keep.exists():
             with run_folder("kafka") as folder:
