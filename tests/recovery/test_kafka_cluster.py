@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -130,9 +131,7 @@ async def test_leaders_killed_one_after_another_lose_nothing(
     ):
         async with under_load(shop) as load:
             for number, broker in brokers.brokers.items():
-                await eventually(
-                    lambda leader=number: leads(client, prefix, leader), "it leads a partition", seconds=60
-                )
+                await eventually(partial(leads, client, prefix, number), "it leads a partition", seconds=60)
                 began = time.monotonic()
                 await asyncio.to_thread(broker.kill)
                 await load.goes_on()
