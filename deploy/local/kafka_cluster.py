@@ -33,7 +33,7 @@ _REPLICATED = {
 
 
 @dataclass(frozen=True)
-class Cluster:
+class BrokerCluster:
     """A running cluster. `brokers` are controlled one by one, by their numbers from 1."""
 
     brokers: Mapping[int, Broker]
@@ -45,7 +45,7 @@ class Cluster:
 
 
 @contextmanager
-def cluster(*, heap_mb: int = 256, log: Path | None = None) -> Iterator[Cluster]:
+def cluster(*, heap_mb: int = 256, log: Path | None = None) -> Iterator[BrokerCluster]:
     """Run three brokers and a controller for the length of the block, on data that is removed afterwards."""
     log = log or LOGS / "kafka-cluster.log"
     with ExitStack() as stack:
@@ -66,7 +66,7 @@ def cluster(*, heap_mb: int = 256, log: Path | None = None) -> Iterator[Cluster]
             process.start()
         for broker in brokers.values():
             broker.wait_ready()
-        yield Cluster(brokers, controller)
+        yield BrokerCluster(brokers, controller)
 
 
 def _node(folder: Path, id: int, port: int, own: Mapping[str, str], heap_mb: int, log: Path) -> ManagedProcess:

@@ -13,7 +13,7 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from deploy.local.kafka_cluster import BROKERS, Cluster, cluster
+from deploy.local.kafka_cluster import BROKERS, BrokerCluster, cluster
 from deploy.local.mailbox import Mailbox
 from libs.common.messaging.create_topics import create_topics
 from tests.conftest import MakeDatabase, new_topic_prefix
@@ -30,13 +30,13 @@ PER_STEP = 2
 
 
 @pytest.fixture(scope="module")
-def brokers() -> Iterator[Cluster]:
+def brokers() -> Iterator[BrokerCluster]:
     with cluster() as running:
         yield running
 
 
 @pytest.fixture
-async def prefix(brokers: Cluster) -> str:
+async def prefix(brokers: BrokerCluster) -> str:
     """Create all topics with three replicas, and wait until all are in sync."""
     prefix = new_topic_prefix()
     await create_topics(brokers.bootstrap_servers, prefix, BROKERS, partitions=PARTITIONS)
@@ -46,7 +46,7 @@ async def prefix(brokers: Cluster) -> str:
 
 
 @asynccontextmanager
-async def admin(brokers: Cluster) -> AsyncIterator[Any]:
+async def admin(brokers: BrokerCluster) -> AsyncIterator[Any]:
     client = AIOKafkaAdminClient(bootstrap_servers=brokers.bootstrap_servers)
     await client.start()
     try:
@@ -122,7 +122,7 @@ async def assert_whole(shop: Backbone, issues: list[UUID], smtp: Mailbox) -> Non
 
 
 async def test_leaders_killed_one_after_another_lose_nothing(
-    brokers: Cluster, prefix: str, database: MakeDatabase, smtp: Mailbox, tmp_path: Path
+    brokers: BrokerCluster, prefix: str, database: MakeDatabase, smtp: Mailbox, tmp_path: Path
 ) -> None:
     async with (
         backbone(database, brokers.bootstrap_servers, prefix, tmp_path, smtp.url) as shop,
@@ -142,6 +142,6 @@ async def test_leaders_killed_one_after_another_lose_nothing(
         print(f"reports: {len(load.issues)}")
 
 
-async def in_sync_again(client: Any, prefix: str, brokers: Cluster) -> None:
+async def in_sync_again(client: Any, prefix: str, brokers: BrokerCluster) -> None:
     everybody = set(brokers.brokers)
     await eventually(lambda: is_in_sync(client, prefix, everybody), "all replicas in sync", seconds=120, every=0.2)
