@@ -1,9 +1,10 @@
-"""Drills of the runbooks on real parts, with the commands of the pages: lost topic, lost offsets, long outage."""
+"""Drills of the runbooks on real parts, with the commands of the pages: lost topic, long outage, wrong offsets."""
 
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -14,12 +15,14 @@ from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from aiokafka.protocol.admin import DeleteGroupsRequest
 
 from deploy.local.mailbox import Mailbox
-from libs.common.events.topics import ISSUES, SERVICES, consumer_group
+from libs.common.events.storefront import OrderPlaced
+from libs.common.events.topics import ISSUES, SERVICES, STOREFRONT_ORDERS, consumer_group
 from libs.common.messaging.partitions import partitions_of
 from services.intake import app as intake
 from services.intake.settings import IntakeSettings
+from tests.common import wire
 from tests.conftest import MakeDatabase
-from tests.journey.backbone import Backbone
+from tests.journey.backbone import ADDRESS, CONTACT, Backbone, line
 from tests.recovery.partners import answering
 from tests.recovery.restorable import RestorableSystem, all_notices_settled
 from tests.recovery.runbook import Operator, commands_of
@@ -153,3 +156,55 @@ async def test_after_an_outage_longer_than_retention_the_page_leads_to_a_whole_s
     async with system.running() as shop, answering(shop):
         await redrive_until_healthy(operator, redrive, shop, issues)
         assert_nothing_happened_twice(system, shop, issues)
+
+
+async def test_after_offsets_set_forward_the_page_leads_to_a_whole_system(
+    system: RestorableSystem, operator: Operator
+) -> None:
+    set_back, redrive = commands_of("recover-offsets.md")
+    issues = [*await first_report(system), await report_while_others_are_down(system)]
+    await _place_order(system, "order-3")
+    skipped = await _set_forward(system, "returns")
+    assert skipped > 1  # the accepted report, and the order of a partner
+    async with system.running() as shop:
+        await eventually(lambda: settled(shop), "all events are published", seconds=60, every=0.2)
+        code, named = await operator.run("sakidashi reconcile")
+        assert (code, f"case_missing issue {issues[1]}" in named) == (1, True), named
+        assert not await _knows_order(shop, "order-3")
+    code, output = await operator.run(set_back)
+    assert code == 0, output
+    async with system.running() as shop, answering(shop):
+        await redrive_until_healthy(operator, redrive, shop, issues)
+        await eventually(lambda: _knows_order(shop, "order-3"), "the partner's order came back", seconds=60)
+        assert_nothing_happened_twice(system, shop, issues)
+
+
+async def _place_order(system: RestorableSystem, order_id: str) -> None:
+    """Publish an order of the storefront while no service runs."""
+    placed = OrderPlaced(
+        order_id=order_id,
+        customer_id=f"customer of {order_id}",
+        placed_at=datetime.now(UTC),
+        lines=(line("1"),),
+        contact=CONTACT,
+        ship_to=ADDRESS,
+    )
+    topic = system.prefix + OrderPlaced.TOPIC.name
+    await wire.publish(system.kafka, [(topic, placed.customer_id, wire.event_bytes(placed), [])])
+
+
+async def _set_forward(system: RestorableSystem, service: str) -> int:
+    """Set the offsets of a stopped service to the end of two of its topics; return how many records it skips."""
+    group = consumer_group(service, system.prefix)
+    async with AIOKafkaConsumer(bootstrap_servers=system.kafka, group_id=group, enable_auto_commit=False) as consumer:
+        partitions = await partitions_of(consumer, [ISSUES, STOREFRONT_ORDERS], system.prefix)
+        consumer.assign(partitions)
+        ends = await consumer.end_offsets(partitions)
+        skipped = [ends[each] - (await consumer.committed(each) or 0) for each in partitions]
+        await consumer.commit(ends)
+        return sum(skipped)
+
+
+async def _knows_order(shop: Backbone, order_id: str) -> bool:
+    query = "SELECT EXISTS (SELECT FROM order_snapshots WHERE order_id = $1)"
+    return bool(await shop.returns.service.pool.fetchval(query, order_id))
