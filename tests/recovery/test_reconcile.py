@@ -85,7 +85,7 @@ async def test_a_healthy_system_has_no_findings(
     database: MakeDatabase, kafka: str, topics: str, smtp: Mailbox, tmp_path: Path
 ) -> None:
     async with backbone(database, kafka, topics, tmp_path, smtp.url) as shop, answering(shop):
-        issues = [await _report(shop, number) for number in range(2)]
+        issues = [await report(shop, number) for number in range(2)]
         await eventually(lambda: is_healthy(shop, issues), "nothing differs", seconds=60, every=0.5)
 
 
@@ -96,12 +96,12 @@ async def test_every_lost_record_is_named_and_repaired_without_a_second_effect(
     losses = Losses(seed, 15, MILESTONES, READ_BY_SERVICES)
     async with backbone(database, kafka, topics, tmp_path, smtp.url) as shop, answering(shop):
         with losing(losses):
-            issues = [await _report(shop, number) for number in range(ISSUES)]
+            issues = [await report(shop, number) for number in range(ISSUES)]
             await eventually(lambda: _all_named(shop, losses, issues), "every loss is named", seconds=90, every=0.5)
         await eventually(lambda: _repaired(shop, issues), "nothing differs after repair", seconds=90, every=1)
         assert len(losses.lost) > ISSUES // 2
         assert {bool(loss.service) for loss in losses.lost} == {False, True}  # by the broker, and by services
-        _assert_nothing_happened_twice(shop, issues, smtp)
+        assert_nothing_happened_twice(shop, issues, smtp)
 
 
 async def _all_named(shop: Backbone, losses: Losses, issues: list[UUID]) -> bool:
@@ -118,7 +118,7 @@ async def _repaired(shop: Backbone, issues: list[UUID]) -> bool:
     return await is_healthy(shop, issues)
 
 
-def _assert_nothing_happened_twice(shop: Backbone, issues: list[UUID], smtp: Mailbox) -> None:
+def assert_nothing_happened_twice(shop: Backbone, issues: list[UUID], smtp: Mailbox) -> None:
     for type_, field in (
         ("replacement.ordered", "issue_id"),
         ("collection.requested", "issue_id"),
@@ -138,6 +138,6 @@ def _assert_nothing_happened_twice(shop: Backbone, issues: list[UUID], smtp: Mai
     assert repeated(notices) == {}
 
 
-async def _report(shop: Backbone, number: int) -> UUID:
+async def report(shop: Backbone, number: int) -> UUID:
     await shop.place_order(f"order-{number}")
     return await shop.report(f"order-{number}")
