@@ -39,7 +39,7 @@ async def test_the_button_withdraws_like_the_call(live: Live) -> None:
 async def test_the_page_confirms_the_withdrawal(live: Live) -> None:
     page = await page_of(live)
     shown = (await live.client.get(f"{page}?lang=en&done=withdraw")).text
-    assert ("We received your wish" in shown, BUTTON in shown) == (True, False)
+    assert ("We received your request to withdraw" in shown, BUTTON in shown) == (True, False)
 
 
 @pytest.mark.parametrize("status", sorted(WITHDRAWABLE - {"reopened"}))
@@ -75,7 +75,7 @@ async def test_a_button_pressed_too_late_changes_nothing_and_says_so(live: Live)
     page = await page_of(live)
     await set_status(live, "replacement_shipped")
     answer = await live.client.post(f"{page}/withdraw?lang=en")
-    assert (answer.status_code, "could not be taken back" in answer.text) == (409, True)
+    assert (answer.status_code, "could not be withdrawn" in answer.text) == (409, True)
     assert await live.service.pool.fetch(DECISIONS) == []
 
 
