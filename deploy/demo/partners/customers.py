@@ -55,8 +55,9 @@ Action = Callable[[str, random.Random], Awaitable[None]]
 
 
 def _requests_details(text: str) -> bool:
-    """Customers open the status page only for mails that ask for a photo or a part."""
-    return "写真" in text or "部品" in text or "photo" in text
+    """Return true if the mail asks for a photo or a part by a day; one that thanks for a photo does not."""
+    is_question = "お返事の期限" in text or "Please reply:" in text
+    return is_question and ("写真" in text or "部品" in text or "photo" in text or "part" in text)
 
 
 def _announces_collection(text: str) -> bool:
