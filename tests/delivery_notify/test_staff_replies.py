@@ -16,10 +16,10 @@ from libs.common.privacy.erasure import Erasure
 from services.delivery_notify.domain.notices import NoticeCreated, NoticeFacts, ReplyTextRecorded
 from services.delivery_notify.rendering.content import NoticeContent
 from services.delivery_notify.store.erasure import erase, sweeps
-from tests.conftest import MakeDatabase
+from tests.conftest import MakeDatabase, execute_as_owner
 from tests.delivery_notify.conversation_driver import CUSTOMER, ISSUE, MONDAY, ORDER, drive, issue, of, placed, reasons
 from tests.delivery_notify.rendered_notices import RENDERER
-from tests.delivery_notify.service import SECRETS, notifying, settled, take
+from tests.delivery_notify.service import SECRETS, notifying, published, settled, take
 from tests.delivery_notify.test_gifts import ALL, OWN, gift
 from tests.delivery_notify.test_sender import order
 
@@ -95,6 +95,18 @@ async def test_the_words_stand_in_both_parts_of_the_mail_and_on_the_page_for_sta
     assert "蓋は無事です。\n\n<b>12 cm</b> & 300 ml\n" in text.replace("\r\n", "\n")
     for shown in (html, page.text):
         assert "&lt;b&gt;12 cm&lt;/b&gt; &amp; 300 ml" in shown
+
+
+async def test_a_reply_whose_words_are_gone_is_not_sent_empty(database: MakeDatabase, smtp: Mailbox) -> None:
+    lost = "CREATE TRIGGER lost BEFORE INSERT ON reply_texts FOR EACH ROW EXECUTE FUNCTION suppress_insert()"
+    function = """
+        CREATE FUNCTION suppress_insert() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;"""
+    async with notifying(await database("delivery_notify"), smtp.url) as live:
+        await execute_as_owner(live.service.settings.database_url, function + lost)
+        await take(live, order(), replied())
+        (notice,) = await settled(live)
+        assert await published(live) == ["notice.failed.v1"]
+    assert (notice["status"], smtp.messages) == ("failed", [])
 
 
 async def test_the_words_are_deleted_with_the_customer(database: MakeDatabase) -> None:

@@ -2,8 +2,8 @@
 
 Renders every template with every sample in every language, as text and as HTML, and under the law of every market.
 The patterns that no notice may contain are in `texts/<language>/lint.toml`. A fault names the file and the problem; the
-service does not start with one. Without templates of the shop nothing can differ from what the tests have rendered, and
-rendering it again was half of the CPU time of a start.
+service does not start with one. Without templates of the shop only its name and signature differ from what the tests
+have rendered, and rendering all of it again was half of the CPU time of a start.
 """
 
 import re

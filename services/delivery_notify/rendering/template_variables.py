@@ -42,7 +42,7 @@ class TemplateVariables:
     shop: Shop
 
     def of(self, content: NoticeContent) -> dict[str, Any]:
-        """Return all variables; a date or an amount that the facts lack is left out and so an error if used."""
+        """Return all variables; a date, an amount or words that the facts lack are left out and so an error if used."""
         language, facts = content.language, _clean_facts(content.facts)
         return {
             "f": facts,
@@ -69,9 +69,9 @@ class TemplateVariables:
             "counted": phrases.join_items(_counted(facts.lines), language),
             "requested": PHRASES[language].requests.get(facts.plan or "", ""),
             "missing": [PHRASES[language].missing.get(name, name) for name in facts.missing],
-            "reply": _paragraphs(facts.reply),
             "link": "",
             "unsubscribe_link": self._unsubscribe_link(content),
+            **({"reply": _paragraphs(facts.reply)} if facts.reply else {}),
             **_titles(facts, language),
             **self._page_links(content),
             **self._choice(content, facts),
