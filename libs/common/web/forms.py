@@ -1,6 +1,7 @@
 """URL-encoded forms, and the origin of what sends them."""
 
 from urllib.parse import parse_qs
+from uuid import UUID
 
 from fastapi import Request
 
@@ -16,6 +17,14 @@ async def read_form(request: Request, max_fields: int = MAX_FIELDS) -> dict[str,
     except ValueError:
         return {}
     return {name: values[0] for name, values in fields.items()}
+
+
+def parse_uuid(text: str | None) -> UUID | None:
+    """Return the UUID of a field; None for anything else."""
+    try:
+        return UUID(text or "")
+    except ValueError:
+        return None
 
 
 def multiline(text: str, max_length: int) -> str:

@@ -8,9 +8,6 @@ from services.intake.domain.projections.issue_status import IssueStatus
 from services.intake.domain.projections.work_items import HANDLED, WorkKind, settled_subject
 from services.intake.store.desk import WorkItem
 
-MARK_HANDLED = HANDLED
-"""Action of the desk itself: staff have contacted the customer. It concerns no other service."""
-
 RECORD_ANSWER = "record_answer"
 """Action of the desk itself: the customer answered a request for details by reply or telephone."""
 
@@ -41,7 +38,7 @@ def _on_work(work: Iterable[WorkItem]) -> Iterator[AvailableAction]:
                 yield AvailableAction(StaffAction.APPROVE_REVIEW, item.about)
                 yield AvailableAction(StaffAction.REFUSE_REVIEW, item.about)
             case WorkKind.UNHAPPY | WorkKind.UNREACHED | WorkKind.WINDOW | WorkKind.MESSAGE | WorkKind.ANOMALY:
-                yield AvailableAction(MARK_HANDLED, settled_subject(item.kind, item.about))
+                yield AvailableAction(HANDLED, settled_subject(item.kind, item.about))
             case WorkKind.DETAILS:
                 yield AvailableAction(RECORD_ANSWER)
                 yield AvailableAction(StaffAction.ACCEPT)

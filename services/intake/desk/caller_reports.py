@@ -14,7 +14,7 @@ from libs.common.events.storefront import IssueSubmitted
 from libs.common.http.idempotency import IdempotencyKey
 from libs.common.postgres.pool import Connection
 from libs.common.runtime.service import ServiceTransaction
-from libs.common.web.forms import multiline
+from libs.common.web.forms import multiline, parse_uuid
 from services.intake.desk.sessions import StaffSession
 from services.intake.http.commands import IntakeCommands
 from services.intake.http.report_fields import chosen_lines, reported_line
@@ -39,7 +39,7 @@ class CallerReports:
 
     async def file(self, order_id: str, customer_id: str, session: StaffSession, form: dict[str, str]) -> UUID:
         """Return the id of the issue. Raises `ReportIncompleteError` or `ReportRefusedError`."""
-        action_id, why = _parse_uuid(form.get("action_id")), multiline(form.get("why", ""), MAX_TEXT_LENGTH)
+        action_id, why = parse_uuid(form.get("action_id")), multiline(form.get("why", ""), MAX_TEXT_LENGTH)
         overrules = form.get("overrule") == "1"
         if action_id is None or (overrules and not why):
             raise ReportIncompleteError
@@ -78,7 +78,7 @@ class CallerReports:
 
     async def note(self, issue_id: UUID, session: StaffSession, form: dict[str, str]) -> bool:
         """Keep a note on an issue; returns False for an empty one."""
-        action_id, text = _parse_uuid(form.get("action_id")), multiline(form.get("note", ""), MAX_TEXT_LENGTH)
+        action_id, text = parse_uuid(form.get("action_id")), multiline(form.get("note", ""), MAX_TEXT_LENGTH)
         if action_id is None or not text:
             return False
 
@@ -87,10 +87,3 @@ class CallerReports:
 
         await self.commands.service.transact(record)
         return True
-
-
-def _parse_uuid(text: str | None) -> UUID | None:
-    try:
-        return UUID(text or "")
-    except ValueError:
-        return None

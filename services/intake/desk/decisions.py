@@ -14,10 +14,10 @@ from libs.common.http.idempotency import IdempotencyKey
 from libs.common.http.problems import Problem
 from libs.common.postgres.pool import Connection
 from libs.common.runtime.service import ServiceTransaction
-from libs.common.web.forms import multiline
-from services.intake.desk.available_actions import MARK_HANDLED, RECORD_ANSWER, AvailableAction
+from libs.common.web.forms import multiline, parse_uuid
+from services.intake.desk.available_actions import RECORD_ANSWER, AvailableAction
 from services.intake.desk.sessions import StaffSession
-from services.intake.domain.projections.work_items import WorkKind
+from services.intake.domain.projections.work_items import HANDLED, WorkKind
 from services.intake.http.commands import IntakeCommands, StaffDecisionRequest
 from services.intake.store import desk as desk_store
 from services.intake.store.issues import read_line_ids, read_missing_details
@@ -52,7 +52,7 @@ class ConfirmedAction:
     @classmethod
     def from_form(cls, form: dict[str, str]) -> "ConfirmedAction | None":
         """Return None for forms that the desk did not render."""
-        request, action_id = ActionRequest.from_form(form), _parse_uuid(form.get("action_id"))
+        request, action_id = ActionRequest.from_form(form), parse_uuid(form.get("action_id"))
         if action_id is None or not request.comment or not _is_known(request.action):
             return None
         return cls(request.action, request.comment, form.get("version", ""), action_id)
@@ -100,11 +100,11 @@ class DeskDecisions:
             if await desk_store.issue_version(tx.conn, issue_id) != confirmed.version:
                 raise StaleVersionError
             decision_count = await desk_store.count_decisions(tx.conn, issue_id)
-            if confirmed.action.name == MARK_HANDLED:
+            if confirmed.action.name == HANDLED:
                 await self._mark_handled(tx, issue_id, session, confirmed)
         if confirmed.action.name == RECORD_ANSWER:
             await self._record_answer(issue_id, session, confirmed)
-        elif confirmed.action.name != MARK_HANDLED:
+        elif confirmed.action.name != HANDLED:
             await self._decide(issue_id, session, confirmed, decision_count)
         await self.release(issue_id, session)
 
@@ -118,7 +118,7 @@ class DeskDecisions:
         """End the item, and record its whole subject: the same cause does not come back when it is reported again."""
         subject = confirmed.action.subject
         await desk_store.record_action(
-            tx.conn, confirmed.action_id, str(issue_id), session.staff, MARK_HANDLED, subject, confirmed.comment, tx.now
+            tx.conn, confirmed.action_id, str(issue_id), session.staff, HANDLED, subject, confirmed.comment, tx.now
         )
         kind, _, about = subject.partition(" ")
         await desk_store.end_work(tx.conn, issue_id, WorkKind(kind), about)
@@ -164,7 +164,7 @@ class DeskDecisions:
 
 def _is_known(action: AvailableAction) -> bool:
     """Return true if the action exists; its availability was checked before the confirmation."""
-    if action.name == MARK_HANDLED:
+    if action.name == HANDLED:
         return action.subject.partition(" ")[0] in (
             WorkKind.UNHAPPY,
             WorkKind.UNREACHED,
@@ -177,10 +177,3 @@ def _is_known(action: AvailableAction) -> bool:
     if action.name == StaffAction.CHOOSE_REMEDY:
         return action.subject in set(Remedy)
     return action.name in set(StaffAction)
-
-
-def _parse_uuid(text: str | None) -> UUID | None:
-    try:
-        return UUID(text or "")
-    except ValueError:
-        return None

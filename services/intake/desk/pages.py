@@ -1,6 +1,6 @@
 """Routes of the desk's pages: work queue, issue, photos, sent mails and the change stream."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Annotated
 from uuid import UUID, uuid4
 
@@ -9,11 +9,11 @@ from fastapi.responses import RedirectResponse, Response
 from sse_starlette import EventSourceResponse
 
 from libs.common.events.values import Sha256
-from libs.common.events.values.base import to_utc
 from libs.common.http.signed_links import Purpose
 from libs.common.web.headers import page_headers
 from services.intake.desk.auth import Agent, DeskRoute, PassiveViewer, Viewer, session_token
 from services.intake.desk.context import CurrentDesk
+from services.intake.desk.cursors import parse_cursor
 from services.intake.http.photos import stream_photo
 from services.intake.store.desk import Section, SectionKey
 from services.intake.store.evidence import media_type_of
@@ -34,7 +34,7 @@ async def work_section(
 ) -> Response:
     if section not in set(Section):
         return desk.renderer.not_found(session)
-    model = await desk.models.section(Section(section), _parse_cursor(after))
+    model = await desk.models.section(Section(section), _section_key(after))
     return desk.renderer.page("section.html", session, active_page="home", **model)
 
 
@@ -72,13 +72,10 @@ async def photo(desk: CurrentDesk, _: Viewer, issue_id: UUID, sha256: Sha256, sm
     return await stream_photo(desk.evidence, sha256, media_type, thumbnail=small)
 
 
-def _parse_cursor(after: str) -> SectionKey | None:
+def _section_key(after: str) -> SectionKey | None:
     """Return the end of the page before; None (the first page) for anything malformed."""
-    moment, _, rest = after.partition("~")
-    issue_id, _, rest = rest.partition("~")
-    kind, _, about = rest.partition("~")
-    try:
-        due_at, last_id = datetime.fromisoformat(moment), UUID(issue_id)
-        return to_utc(due_at if due_at.tzinfo else due_at.replace(tzinfo=UTC)), last_id, kind, about
-    except ValueError:
+    if (cursor := parse_cursor(after)) is None:
         return None
+    due_at, issue_id, rest = cursor
+    kind, _, about = rest.partition("~")
+    return due_at, issue_id, kind, about

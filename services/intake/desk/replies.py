@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from libs.common.events.messages import MAX_REPLY_LENGTH
-from libs.common.web.forms import multiline
+from libs.common.web.forms import multiline, parse_uuid
 from services.intake.desk.decisions import DeskDecisions, StaleVersionError
 from services.intake.desk.sessions import StaffSession
 from services.intake.http.reply_commands import record_reply
@@ -22,7 +22,11 @@ class Reply:
 
     @classmethod
     def from_form(cls, form: dict[str, str]) -> "Reply":
-        return cls(multiline(form.get("reply", ""), MAX_REPLY_LENGTH), form.get("version", ""), _message_id(form))
+        return cls(
+            multiline(form.get("reply", ""), MAX_REPLY_LENGTH),
+            form.get("version", ""),
+            parse_uuid(form.get("message_id")),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +49,3 @@ class DeskReplies:
             is_sent = await record_reply(tx, issue_id, reply.message_id, session.staff, reply.text)
             await desk_store.release(tx.conn, issue_id, session.staff)
         return is_sent
-
-
-def _message_id(form: dict[str, str]) -> UUID | None:
-    try:
-        return UUID(form.get("message_id", ""))
-    except ValueError:
-        return None

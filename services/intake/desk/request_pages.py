@@ -4,7 +4,6 @@ An answer at the desk is published to the storefront's topic like one of the sto
 delivery_notify has settled the request.
 """
 
-from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID, uuid4
 
@@ -12,10 +11,10 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 
 from libs.common.events.change_requests import ChangeAnswer, OrderChangeAnswered
-from libs.common.events.values.base import to_utc
-from libs.common.web.forms import read_form
+from libs.common.web.forms import parse_uuid, read_form
 from services.intake.desk.auth import Agent, DeskRoute, Viewer, redirect_to
 from services.intake.desk.context import CurrentDesk
+from services.intake.desk.cursors import parse_cursor
 from services.intake.store import change_requests
 from services.intake.store.desk import record_action
 from services.intake.storefronts.api import Webhooks
@@ -39,9 +38,10 @@ async def list_requests(
     done: str | None = None,
     after: Annotated[str, Query(max_length=300)] = "",
 ) -> Response:
+    cursor = parse_cursor(after)
     async with desk.service.pool.acquire() as conn:
         count = await change_requests.count_requests(conn)
-        found = await change_requests.list_requests(conn, MAX_ROWS + 1, _parse_cursor(after))
+        found = await change_requests.list_requests(conn, MAX_ROWS + 1, cursor[:2] if cursor else None)
     rows, last = found[:MAX_ROWS], found[MAX_ROWS - 1] if len(found) > MAX_ROWS else None
     model: dict[str, Any] = {
         "rows": rows,
@@ -79,26 +79,8 @@ async def answer(
         reason=reason if given == ChangeAnswer.DECLINED else None,
         answered_at=now,
     )
-    action_id = UUID(form["action_id"]) if _is_uuid(form.get("action_id", "")) else choice_id
+    action_id = parse_uuid(form.get("action_id")) or choice_id
     await publisher.publish("desk", [WebhookEvent(f"request:{action_id}", event)], action_id.bytes + given.encode())
     async with desk.service.pool.acquire() as conn:
         await record_action(conn, action_id, f"request:{choice_id}", session.staff, f"request_{given}", "", reason, now)
     return redirect_to(f"/desk/requests?done={given}")
-
-
-def _parse_cursor(after: str) -> tuple[datetime, UUID] | None:
-    """Return the end of the page before; None (the first page) for anything malformed."""
-    moment, _, choice_id = after.partition("~")
-    try:
-        due_at = datetime.fromisoformat(moment)
-        return to_utc(due_at if due_at.tzinfo else due_at.replace(tzinfo=UTC)), UUID(choice_id)
-    except ValueError:
-        return None
-
-
-def _is_uuid(text: str) -> bool:
-    try:
-        UUID(text)
-    except ValueError:
-        return False
-    return True

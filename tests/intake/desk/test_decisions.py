@@ -7,9 +7,9 @@ from uuid import UUID, uuid4
 import httpx
 
 from libs.common.events.registry import decode
-from services.intake.desk.available_actions import MARK_HANDLED, AvailableAction, available_actions
+from services.intake.desk.available_actions import AvailableAction, available_actions
 from services.intake.domain.projections.issue_status import IssueStatus
-from services.intake.domain.projections.work_items import WorkKind
+from services.intake.domain.projections.work_items import HANDLED, WorkKind
 from services.intake.store.desk import WorkItem
 from tests.intake.desk.conftest import Desk, Staff
 from tests.intake.event_builders import NOON
@@ -131,7 +131,7 @@ def test_what_waits_for_staff_comes_first() -> None:
     assert found[:3] == [
         AvailableAction("approve_review", "value"),
         AvailableAction("refuse_review", "value"),
-        AvailableAction(MARK_HANDLED, "unreached"),
+        AvailableAction(HANDLED, "unreached"),
     ]
 
 

@@ -15,7 +15,6 @@ from libs.common.decisions.fast_dataclass import dataclass
 HANDLED = "handled"
 """Action of staff that settles a work item which concerns no other service: they have contacted the customer."""
 
-
 UNDELIVERED = "undelivered"
 """Detail of a message whose reply could not be delivered, in place of its channel."""
 
